@@ -1,0 +1,53 @@
+PYTHON  ?= python3
+PROFILE ?= quick
+BIN     := .venv/bin
+NOTEBOOKS := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
+
+.PHONY: help reproduce test lab notebooks sample lint lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than Python 3.11; call make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+reproduce: .venv/ready  ## run every notebook (PROFILE=quick): all figures and tables
+	$(BIN)/python -m hdsemg_nb.params params/$(PROFILE).yaml
+	@mkdir -p runs/$(PROFILE)
+	@for notebook in $(notdir $(NOTEBOOKS)); do \
+	  $(BIN)/papermill notebooks/$$notebook runs/$(PROFILE)/part_$$notebook \
+	    -f params/$(PROFILE).yaml -k python3 --log-level ERROR || exit 1; \
+	  mv runs/$(PROFILE)/part_$$notebook runs/$(PROFILE)/$$notebook; \
+	done
+	@echo "Executed notebooks: runs/$(PROFILE)/"
+
+test: lint  ## unit tests, and the notebooks against their stored outputs
+	$(BIN)/python -m pytest
+
+lint: .venv/ready  ## ruff on package, tests and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: .venv/ready  ## open JupyterLab on notebooks/
+	$(BIN)/jupyter lab notebooks
+
+notebooks: .venv/ready  ## store the smoke outputs in the committed notebooks again
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS) \
+	  --ClearMetadataPreprocessor.enabled=True \
+	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags
+
+sample: .venv/ready  ## all networks on the real recording: hours; resumes (params/sample_runs.yaml)
+	$(BIN)/python -m hdsemg_nb.sweep
+
+lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --allow-unsafe --extra dev --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	sed -i.bak 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock && rm requirements.lock.bak
+
+clean:  ## remove the environment, downloads and runs
+	rm -rf .venv data runs

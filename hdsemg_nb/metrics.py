@@ -1,0 +1,246 @@
+"""Scores from counts of windows, per motor unit (paper, Eq. 5-8).
+
+The rules where the paper is silent:
+
+* A motor unit without a positive window in a test fold has no score in that fold (NaN); it is
+  counted as `unscored`, never as 0 or 1.
+* A motor unit with positive windows of which none is predicted has precision 0.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+IDENTIFIED_MISS_RATE = 0.1  # paper, "Decomposition accuracy": identified below this miss rate
+
+
+class Counts(NamedTuple):
+    """True positives, false positives and false negatives, each int64 of shape (motor units,)."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+
+
+class Scores(NamedTuple):
+    """Precision, sensitivity, F1, miss rate (NaN without positives) and identified (bool)."""
+
+    precision: np.ndarray
+    sensitivity: np.ndarray
+    f1: np.ndarray
+    miss_rate: np.ndarray
+    identified: np.ndarray
+
+
+def counts(y_true, y_pred):
+    """Count agreeing and disagreeing windows of each motor unit.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like of 0/1 or bool, shape (windows, motor units)
+        Labels and predictions.
+
+    Returns
+    -------
+    Counts
+        Integer arrays of shape (motor units,).
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, are not two-dimensional, or a value is neither 0 nor 1.
+    """
+    y_true, y_pred = _binary(y_true, "y_true"), _binary(y_pred, "y_pred")
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"y_true has shape {y_true.shape} and y_pred {y_pred.shape}; both must be "
+            "(windows, motor units)"
+        )
+    return Counts(
+        (y_true & y_pred).sum(axis=0),
+        (~y_true & y_pred).sum(axis=0),
+        (y_true & ~y_pred).sum(axis=0),
+    )
+
+
+def _binary(y, name):
+    y = np.asarray(y)
+    if y.ndim != 2:
+        raise ValueError(f"{name} has shape {y.shape}, expected (windows, motor units)")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"{name} must hold only 0 and 1; threshold probabilities first, for example at 0.5"
+        )
+    return y.astype(bool)
+
+
+def scores(tp, fp, fn):
+    """Precision, sensitivity, F1 and miss rate (paper, Eq. 5-8), and who is identified.
+
+    Parameters
+    ----------
+    tp, fp, fn : array_like of int, any common shape
+        Counts of windows (or of discharges).
+
+    Returns
+    -------
+    Scores
+        Arrays of the same shape. Without positives (`tp + fn == 0`) the four scores are NaN and
+        `identified` is False. With positives but no prediction, precision and F1 are 0.
+
+    Raises
+    ------
+    ValueError
+        When a count is negative.
+
+    Examples
+    --------
+    >>> scores(8, 2, 0).f1.round(4)
+    np.float64(0.8889)
+    """
+    tp, fp, fn = (np.asarray(x, dtype=float) for x in (tp, fp, fn))
+    for name, x in dict(tp=tp, fp=fp, fn=fn).items():
+        if (x < 0).any():
+            raise ValueError(f"{name} holds {x.min():g}, a count cannot be negative")
+    positives = np.where(tp + fn > 0, tp + fn, np.nan)
+    precision = np.where(positives > 0, tp / np.maximum(tp + fp, 1), np.nan)
+    sensitivity = tp / positives
+    f1 = 2 * tp / (positives + tp + fp)
+    miss_rate = fn / positives
+    return Scores(precision, sensitivity, f1, miss_rate, miss_rate < IDENTIFIED_MISS_RATE)
+
+
+def always_positive(tp, fp, fn, n_windows):
+    """Counts of a predictor that answers "discharge" in every window: the baseline of every F1.
+
+    Parameters
+    ----------
+    tp, fp, fn : array_like of int
+        Counts of any predictor on the same windows (only the positives tp + fn are used).
+    n_windows : array_like of int
+        Number of windows scored.
+
+    Returns
+    -------
+    Counts
+        Its F1 is 2p / (1 + p), with p the share of windows that hold a discharge.
+    """
+    positives = np.asarray(tp) + np.asarray(fn)
+    return Counts(positives, np.asarray(n_windows) - positives, np.zeros_like(positives))
+
+
+def count_table(y_true, y_pred, **columns):
+    """Counts of one test fold as rows, one per motor unit.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like of 0/1, shape (windows, motor units)
+    **columns
+        What identifies the fold, for example fold=0, network="ML-DCNN".
+
+    Returns
+    -------
+    pandas.DataFrame
+        The given columns, then motor_unit, n_windows, tp, fp, fn.
+    """
+    c = counts(y_true, y_pred)
+    table = pd.DataFrame({"motor_unit": range(len(c.tp)), "n_windows": len(y_true), **c._asdict()})
+    for name, value in reversed(columns.items()):
+        table.insert(0, name, value)
+    return table
+
+
+def recording_scores(table):
+    """Scores of one run: its count table to one row, macro and micro.
+
+    Macro: scores of each motor unit in each fold, averaged over the folds where the unit has
+    positives ("the average performance metrics across these five tests", paper), then over units.
+    Micro: counts pooled over folds and units. A unit is identified when its miss rate, averaged
+    over folds, is below 0.1 (paper, "Decomposition accuracy").
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of `count_table`, one per motor unit and fold, of one recording and network.
+
+    Returns
+    -------
+    pandas.Series
+        precision, sensitivity, f1, miss_rate (macro), the same with suffix _micro,
+        always_positive_f1 and always_positive_f1_micro, n_identified, n_motor_units, and
+        n_unscored: pairs of unit and fold without a positive window.
+    """
+    c = [table[name].to_numpy() for name in ("tp", "fp", "fn")]
+    baseline = always_positive(*c, table["n_windows"].to_numpy())
+    per_fold = pd.DataFrame(scores(*c)._asdict()).drop(columns="identified")
+    per_fold["always_positive_f1"] = scores(*baseline).f1
+    per_unit = per_fold.groupby(table["motor_unit"].to_numpy()).mean()
+    micro = pd.Series(scores(*(x.sum() for x in c))._asdict()).drop("identified")
+    micro["always_positive_f1"] = scores(*(x.sum() for x in baseline)).f1
+    return pd.concat(
+        [
+            per_unit.mean(),
+            micro.astype(float).add_suffix("_micro"),
+            pd.Series(
+                {
+                    "n_identified": int((per_unit["miss_rate"] < IDENTIFIED_MISS_RATE).sum()),
+                    "n_motor_units": len(per_unit),
+                    "n_unscored": int(per_fold["f1"].isna().sum()),
+                }
+            ),
+        ]
+    )
+
+
+def score_table(table, by):
+    """Scores of several runs: one row each.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Count tables of several runs, one under the other.
+    by : list of str
+        Columns that tell the runs apart.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns `by`, then those of `recording_scores`, in the order of first appearance.
+    """
+    rows = [
+        dict(zip(by, key, strict=True)) | recording_scores(run).to_dict()
+        for key, run in table.groupby(by, sort=False, dropna=False)
+    ]
+    whole = ["n_identified", "n_motor_units", "n_unscored"]
+    return pd.DataFrame(rows).astype(dict.fromkeys(whole, int))
+
+
+def match_discharges(reference, found, fs, tolerance_ms=1.0):
+    """Count discharges that agree, one to one, in the order of time.
+
+    Parameters
+    ----------
+    reference, found : array_like of int, sorted
+        Discharge times as samples.
+    fs : float
+        Sampling frequency in Hz.
+    tolerance_ms : float
+        Two discharges agree when at most this far apart, in ms.
+
+    Returns
+    -------
+    Counts
+        Three ints: matched, only in `found`, only in `reference`.
+    """
+    tolerance = tolerance_ms * fs / 1000
+    i = j = matched = 0
+    while i < len(reference) and j < len(found):
+        distance = found[j] - reference[i]
+        if abs(distance) <= tolerance + 1e-9:
+            matched, i, j = matched + 1, i + 1, j + 1
+        elif distance > 0:
+            i += 1
+        else:
+            j += 1
+    return Counts(matched, len(found) - matched, len(reference) - matched)

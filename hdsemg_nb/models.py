@@ -1,0 +1,398 @@
+"""The three networks of the paper, by their paper names.
+
+Every network takes windows of shape (batch, channels, window) and returns logits of shape
+(batch, motor units); a sigmoid makes them probabilities.
+"""
+
+import difflib
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class ShrinkageBlock(nn.Module):
+    """Residual shrinkage building unit with channel-wise thresholds (RSBU-CW).
+
+    Conv 3x3 - BN - ReLU - Conv 3x3 - BN - soft threshold, plus the shortcut, then ReLU. The
+    threshold of each channel is its mean absolute value times a number in (0, 1) that a small
+    network sets from the mean absolute values of all channels: FC - BN - ReLU - FC - sigmoid. It
+    is below the largest absolute value, so a channel is never all zero.
+
+    Parameters
+    ----------
+    channels_in, channels_out : int
+    stride : int
+        Of the first convolution and of the shortcut.
+
+    References
+    ----------
+    Zhao et al. 2020, IEEE Trans Ind Inf 16:4681, Eq. 9-14, doi:10.1109/TII.2019.2943898.
+    """
+
+    def __init__(self, channels_in, channels_out, stride=1):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(),
+            nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels_out),
+        )
+        self.attention = nn.Sequential(
+            nn.Linear(channels_out, channels_out),
+            nn.BatchNorm1d(channels_out),
+            nn.ReLU(),
+            nn.Linear(channels_out, channels_out),
+            nn.Sigmoid(),
+        )
+        self.shortcut = nn.Identity()
+        if stride > 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                nn.BatchNorm2d(channels_out),
+            )
+
+    def forward(self, x):
+        """Features of shape (batch, channels in, rows, columns) to (batch, channels out, ...)."""
+        features = self.body(x)
+        mean_abs = features.abs().mean(dim=(2, 3))  # (batch, channels)
+        threshold = (mean_abs * self.attention(mean_abs))[:, :, None, None]
+        shrunk = features - features.clamp(-threshold, threshold)  # soft threshold
+        return torch.relu(shrunk + self.shortcut(x))
+
+
+class MLDRSNet(nn.Module):
+    """ML-DRSNet: multi-label deep residual shrinkage network (Ma et al. 2025).
+
+    Conv 3x3 (64) - BN - ReLU; eight `ShrinkageBlock` of 64, 64, 128, 128, 256, 256, 512, 512
+    channels; global average pooling; flatten; FC to the motor units.
+
+    The paper says the layer list above, kernel 3 x 3, padding 1, and that the thresholds use
+    |x| of "the final BN layer". We chose what it leaves open: the window is an image of one
+    channel, electrodes x samples ("3 x 3" and "padding of 1" speak for two dimensions); first
+    strides 1, 2, 2, 2 of the four widths as in a ResNet-18 for small images; 1 x 1 convolution and
+    BN in the shortcut where the shape changes; no ReLU before the pooling but the block's own;
+    fully connected layers of the attention as wide as the block; no bias before a BN.
+
+    Parameters
+    ----------
+    window, n_motor_units, n_channels : int
+        The weights depend on `n_motor_units` alone.
+
+    References
+    ----------
+    Ma et al. 2025, J NeuroEng Rehabil 22:106, "Network structure of ML-DRSNet" and Fig. 3b,
+    doi:10.1186/s12984-025-01639-3.
+    """
+
+    min_window = 1
+
+    def __init__(self, window, n_motor_units, n_channels=64):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
+        )
+        widths, strides = (64, 64, 64, 128, 128, 256, 256, 512, 512), (1, 1, 2, 1, 2, 1, 2, 1)
+        self.blocks = nn.Sequential(
+            *(ShrinkageBlock(*size) for size in zip(widths, widths[1:], strides, strict=False))
+        )
+        self.head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n_motor_units)
+        )
+
+    def forward(self, x):
+        """Windows (batch, channels, window) to logits (batch, motor units)."""
+        return self.head(self.blocks(self.stem(x[:, None])))  # one image: (batch, 1, ...)
+
+
+def _pooled(n_samples):
+    """Samples left after two valid convolutions of 3 samples and a pooling of 2."""
+    return (n_samples - 4) // 2
+
+
+class MLDCNN(nn.Module):
+    """ML-DCNN: multi-label deep convolutional neural network (Ma et al. 2025).
+
+    Conv 3 (128) - ReLU - Conv 3 (128) - ReLU - max pool 2 - dropout 0.5 - Conv 3 (128) - ReLU -
+    Conv 3 (64) - ReLU - max pool 2 - dropout 0.5 - flatten - FC 256 - ReLU - dropout 0.5 - FC.
+
+    The paper says four convolutions of 128, 128, 128, 64 channels, two max poolings, three
+    dropouts of 0.5, two fully connected layers of 256 and M, ReLU and a final sigmoid. We chose
+    the order of Wen et al. 2021 whose network it follows: convolutions along time, electrodes as
+    channels, kernel 3, no padding, stride 1.
+
+    Parameters
+    ----------
+    window, n_motor_units, n_channels : int
+        `window` at least 16 samples.
+
+    References
+    ----------
+    Ma et al. 2025, "Network structure of ML-DCNN" and Fig. 3a, doi:10.1186/s12984-025-01639-3;
+    Wen et al. 2021, J Neural Eng 18, doi:10.1088/1741-2552/abeead.
+    """
+
+    min_window = 16
+
+    def __init__(self, window, n_motor_units, n_channels=64):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv1d(n_channels, 128, 3),
+            nn.ReLU(),
+            nn.Conv1d(128, 128, 3),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Dropout(0.5),
+            nn.Conv1d(128, 128, 3),
+            nn.ReLU(),
+            nn.Conv1d(128, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Dropout(0.5),
+            nn.Flatten(),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(64 * _pooled(_pooled(window)), 256),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(256, n_motor_units),
+        )
+
+    def forward(self, x):
+        """Windows (batch, channels, window) to logits (batch, motor units)."""
+        return self.head(self.features(x))
+
+
+class MTDCNN(nn.Module):
+    """MT-DCNN: multi-task deep convolutional neural network (Wen et al. 2021).
+
+    Shared: Conv 3 (128) - ReLU - Conv 3 (128) - ReLU - max pool 2 - dropout 0.5. Then for each
+    motor unit a branch of its own: Conv 3 (128) - ReLU - Conv 3 (64) - ReLU - max pool 2 -
+    dropout 0.5 - flatten - FC 256 - ReLU - dropout 0.5 - FC 1.
+
+    The paper says it took the structure of Wen et al. 2021. We chose nothing but the form: the
+    branches are computed together as grouped convolutions, a fully connected layer of a branch
+    being a convolution as long as its input. The numbers are those of a loop over branches.
+
+    Parameters
+    ----------
+    window, n_motor_units, n_channels : int
+        `window` at least 16 samples.
+
+    References
+    ----------
+    Wen et al. 2021, J Neural Eng 18, doi:10.1088/1741-2552/abeead; Ma et al. 2025, "Comparative
+    analysis", doi:10.1186/s12984-025-01639-3.
+    """
+
+    min_window = 16
+
+    def __init__(self, window, n_motor_units, n_channels=64):
+        super().__init__()
+        m = n_motor_units
+        self.shared = nn.Sequential(
+            nn.Conv1d(n_channels, 128, 3),
+            nn.ReLU(),
+            nn.Conv1d(128, 128, 3),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Dropout(0.5),
+        )
+        self.branches = nn.Sequential(
+            nn.Conv1d(128, 128 * m, 3),  # every branch sees all shared features
+            nn.ReLU(),
+            nn.Conv1d(128 * m, 64 * m, 3, groups=m),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Dropout(0.5),
+            nn.Conv1d(64 * m, 256 * m, _pooled(_pooled(window)), groups=m),  # FC 256
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Conv1d(256 * m, m, 1, groups=m),  # FC 1
+            nn.Flatten(),
+        )
+
+    def forward(self, x):
+        """Windows (batch, channels, window) to logits (batch, motor units)."""
+        return self.branches(self.shared(x))
+
+
+NETWORKS = {"ML-DRSNet": MLDRSNet, "ML-DCNN": MLDCNN, "MT-DCNN": MTDCNN}
+
+
+def build_model(name, window, n_motor_units, n_channels=64):
+    """Build a network by its paper name.
+
+    Parameters
+    ----------
+    name : {"ML-DRSNet", "ML-DCNN", "MT-DCNN"}
+    window : int
+        Window W in samples.
+    n_motor_units : int
+        Number of outputs M, at least 1.
+    n_channels : int
+        Number of EMG channels.
+
+    Returns
+    -------
+    torch.nn.Module
+        Takes (batch, n_channels, window), returns logits (batch, n_motor_units).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a size the network cannot take.
+    """
+    check_network(name, window, n_motor_units, n_channels)
+    return NETWORKS[name](window, n_motor_units, n_channels)
+
+
+def check_network(name, window, n_motor_units=1, n_channels=1):
+    """Refuse an unknown name or a size the network cannot take, without building it.
+
+    Parameters
+    ----------
+    name, window, n_motor_units, n_channels
+        As in `build_model`.
+
+    Raises
+    ------
+    ValueError
+        Names the value and what is allowed.
+    """
+    if name not in NETWORKS:
+        near = difflib.get_close_matches(str(name), NETWORKS, n=1, cutoff=0.3)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"Unknown network {name!r}. {hint}Choose one of {list(NETWORKS)}")
+    least = dict(window=NETWORKS[name].min_window, n_motor_units=1, n_channels=1)
+    sizes = dict(window=window, n_motor_units=n_motor_units, n_channels=n_channels)
+    for size, value in sizes.items():
+        if value < least[size]:
+            raise ValueError(f"{size}={value}: {name} needs at least {least[size]}")
+
+
+def layer_table(model, n_channels, window, expand_blocks=False):
+    """Layers of a network in the order in which they run, read off the modules themselves.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As `build_model` gives it.
+    n_channels, window : int
+        Size of one window.
+    expand_blocks : bool
+        List the layers of each `ShrinkageBlock` instead of the block as one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per layer: path (of the module), layer (what it is), output (shape without the
+        batch), parameters.
+    """
+    rows, hooks = [], []
+
+    def record(path):
+        def hook(module, inputs, output):
+            n = sum(p.numel() for p in module.parameters())
+            rows.append((path, _describe(module), tuple(output.shape[1:]), n))
+
+        return hook
+
+    for path, module in _leaves(model, () if expand_blocks else (ShrinkageBlock,)):
+        hooks.append(module.register_forward_hook(record(path)))
+    _forward_one(model, n_channels, window)
+    for hook in hooks:
+        hook.remove()
+    return pd.DataFrame(rows, columns=["path", "layer", "output", "parameters"])
+
+
+def _leaves(module, whole, path=""):
+    """Modules without parts, and those of the classes `whole`, with their paths."""
+    if isinstance(module, whole) or not list(module.children()):
+        return [(path, module)]
+    parts = module.named_children()
+    return [
+        leaf for name, part in parts for leaf in _leaves(part, whole, f"{path}.{name}".strip("."))
+    ]
+
+
+def _describe(module):
+    """What a layer is, in the words of a network diagram."""
+    if isinstance(module, nn.Conv1d | nn.Conv2d):
+        stride = f" /{module.stride[0]}" if module.stride[0] > 1 else ""
+        branches = f", {module.groups} branches" if module.groups > 1 else ""
+        return f"Conv {' x '.join(map(str, module.kernel_size))}{stride}{branches}"
+    if isinstance(module, ShrinkageBlock):
+        stride = module.body[0].stride[0]
+        return "Shrinkage block" + (f" /{stride}" if stride > 1 else "")
+    if isinstance(module, nn.MaxPool1d):
+        return f"Max pool {module.kernel_size}"
+    if isinstance(module, nn.Dropout):
+        return f"Dropout {module.p}"
+    return SHORT_NAMES.get(type(module), type(module).__name__)
+
+
+SHORT_NAMES = {
+    nn.Linear: "FC",
+    nn.BatchNorm1d: "BN",
+    nn.BatchNorm2d: "BN",
+    nn.AdaptiveAvgPool2d: "Average pool",
+}
+
+
+def n_parameters(model):
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def n_macs(model, n_channels, window):
+    """Multiply-accumulates of one window, convolutions and fully connected layers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    n_channels, window : int
+        Size of one window.
+
+    Returns
+    -------
+    int
+        Half the floating-point operations that `torch.utils.flop_counter` counts.
+    """
+    with FlopCounterMode(display=False) as counter:
+        _forward_one(model, n_channels, window)
+    return counter.get_total_flops() // 2
+
+
+def cost_table(windows, n_motor_units, n_channels=64):
+    """Parameters and multiply-accumulates of every network and window.
+
+    Parameters
+    ----------
+    windows : list of int
+        Windows W in samples.
+    n_motor_units, n_channels : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns network, window (samples), parameters, mmac (million multiply-accumulates of one
+        window).
+    """
+    rows = []
+    for name in NETWORKS:
+        for window in windows:
+            model = build_model(name, window, n_motor_units, n_channels)
+            macs = n_macs(model, n_channels, window)
+            rows.append((name, window, n_parameters(model), macs / 1e6))
+    return pd.DataFrame(rows, columns=["network", "window", "parameters", "mmac"])
+
+
+def _forward_one(model, n_channels, window):
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        model(torch.zeros(1, n_channels, window))
+    model.train(training)

@@ -1,0 +1,139 @@
+"""Parameters of a profile (params/*.yaml): known names, right types, checked before anything runs.
+
+`python -m hdsemg_nb.params FILE` checks a file.
+"""
+
+import difflib
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import FunctionType, ModuleType
+
+import yaml
+
+from hdsemg_nb.train import Run
+
+
+@dataclass(frozen=True)
+class Params:
+    """Every parameter a profile may set; a notebook declares those it uses.
+
+    Parameters
+    ----------
+    profile : str
+        Name of the profile, written on every figure and table.
+    output : str
+        Folder, from the project root, for figures/ and tables/; "." for the project's own.
+    seed : int
+        Of everything drawn at random.
+    sample_seconds : list of float
+        First and last second of the real recording to use.
+    tour : dict
+        Settings of the network the tour trains: those of `train.Run`, except split and seed.
+    n_motor_units : int
+        Motor units M assumed where only sizes are computed.
+    windows : list of int
+        Windows W in samples.
+    """
+
+    profile: str
+    output: str
+    seed: int
+    sample_seconds: list
+    tour: dict
+    n_motor_units: int
+    windows: list
+
+
+def check(settings, kind=Params, where="the parameters"):
+    """Refuse a name that is not known and a value of the wrong type.
+
+    Parameters
+    ----------
+    settings : dict
+    kind : type
+        Dataclass whose fields are the known names.
+    where : str
+        What the message says the settings belong to.
+
+    Raises
+    ------
+    ValueError
+        Names the parameter, the value, what is expected, and the nearest known name.
+    """
+    known = {field.name: field.type for field in fields(kind)}
+    for name, value in settings.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"Unknown parameter {name!r} in {where}.{hint} Known: {sorted(known)}")
+        if not _fits(value, known[name]):
+            advice = " (in YAML write 1.0e-3, not 1e-3)" if known[name] is float else ""
+            raise ValueError(
+                f"{name}={value!r} in {where} is {type(value).__name__}, "
+                f"expected {getattr(known[name], '__name__', known[name])}{advice}"
+            )
+    if "tour" in settings and kind is Params:
+        check(settings["tour"], Run, "tour")
+        Run(**settings["tour"])  # refuses impossible values
+
+
+def _fits(value, kind):
+    if kind is float:
+        kind = int | float
+    return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+
+
+def check_notebook(namespace):
+    """Check the parameters of a notebook: call it right after the parameters cell.
+
+    papermill only logs a parameter that the notebook does not declare, but it does define it, so
+    a misspelt name is found here, before anything runs.
+
+    Parameters
+    ----------
+    namespace : dict
+        `globals()` of the notebook.
+
+    Raises
+    ------
+    ValueError
+        As `check`.
+    """
+    first = namespace.setdefault("_parameters", _user_names(namespace))  # a later call: the same
+    check({name: namespace[name] for name in first})
+
+
+def _user_names(namespace):
+    hidden = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+    other = (ModuleType, FunctionType, type)
+    names = [name for name in namespace if not name.startswith("_") and name not in hidden]
+    return [name for name in names if not isinstance(namespace[name], other)]
+
+
+def load(path):
+    """Read and check a profile.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    ValueError
+        When a parameter is unknown, missing or of the wrong type; names the file.
+    """
+    settings = yaml.safe_load(Path(path).read_text())
+    check(settings, where=str(path))
+    missing = {field.name for field in fields(Params)} - set(settings)
+    if missing:
+        raise ValueError(f"{path} lacks the parameters {sorted(missing)}")
+    return Params(**settings)
+
+
+if __name__ == "__main__":
+    print(load(sys.argv[1]))

@@ -1,0 +1,36 @@
+"""DataFrame -> table on disk, as CSV in full precision and as LaTeX."""
+
+import re
+
+from hdsemg_nb import paths
+
+
+def save(table, stem, output, note, digits=2):
+    """Write a table as CSV and LaTeX.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    stem : str
+        File name without suffix, for example "table_02".
+    output : str
+        Project-relative folder (`paths.output_folder`).
+    note : str
+        Which data and profile: a comment line at the top of the CSV, the caption in LaTeX.
+    digits : int
+        Decimals of the LaTeX table; the CSV keeps all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table itself, to be shown.
+    """
+    folder = paths.output_folder(output, "tables")
+    csv = f"# {note}\n" + table.to_csv(index=False, lineterminator="\n")
+    caption = re.sub(r"([%&_#$])", r"\\\1", note)
+    latex = table.to_latex(
+        index=False, escape=True, caption=caption, position="ht", float_format=f"%.{digits}f"
+    )
+    for suffix, text in {"csv": csv, "tex": latex}.items():
+        paths.write_whole(folder / f"{stem}.{suffix}", text)
+    return table

@@ -1,0 +1,340 @@
+"""Train a network on one fold and test it: one loop, on a CPU or one GPU."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+from tqdm.auto import tqdm
+
+from hdsemg_nb import metrics, segment
+from hdsemg_nb.cbss import MotorUnitFilter
+from hdsemg_nb.models import build_model, check_network
+
+FILTER = "motor-unit filter"  # the linear baseline, `cbss.MotorUnitFilter`
+
+
+@dataclass(frozen=True)
+class Run:
+    """One decoder trained and tested on one recording; the defaults are the paper's.
+
+    Parameters
+    ----------
+    network : str
+        A name in `models.NETWORKS`, or "motor-unit filter" for the linear baseline.
+    window, step : int
+        Window W and step S in samples.
+    split : {"shuffled", "blocked"}
+        See `segment.split_folds`.
+    span : {"step", "window"}
+        See `segment.labels`.
+    n_folds : int
+    tested_folds : int, optional
+        Train and test only the first folds; default all. Fewer than all is a reduced run.
+    whiten : bool
+        Spatial whitening on top of the z-score (`segment.fit_normalisation`); not in the paper.
+    fit_offsets : bool
+        Centre the labels on the action potentials, each motor unit by a constant fitted on the
+        training samples (`segment.label_offsets`); not in the paper.
+    epochs : int
+    learning_rate, weight_decay : float
+        Of Adam. "Adaptive learning rate" in the paper is read as Adam's own: no schedule.
+    batch_size : int
+        Windows per batch.
+    threshold : float
+        Probability from which a window counts as a discharge; 0.5 is our reading.
+    bf16 : bool
+        Forward pass in bfloat16 where the machine has it: about twice as fast for ML-DRSNet.
+    seed : int
+        Of the shuffled split, the weights, the order of the windows and the dropout.
+
+    Raises
+    ------
+    ValueError
+        For a value that cannot be right.
+    """
+
+    network: str
+    window: int
+    step: int
+    split: str = "shuffled"
+    span: str = "step"
+    n_folds: int = 5
+    tested_folds: int | None = None
+    whiten: bool = False
+    fit_offsets: bool = False
+    epochs: int = 100
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-6
+    batch_size: int = 64
+    threshold: float = 0.5
+    bf16: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.network != FILTER:
+            check_network(self.network, self.window)
+        allowed = {
+            "window": self.window >= 1,
+            "step": self.step >= 1,
+            "split": self.split in segment.SPLITS,
+            "span": self.span in segment.SPANS,
+            "n_folds": self.n_folds >= 3,
+            "tested_folds": self.tested_folds is None or 1 <= self.tested_folds <= self.n_folds,
+            "epochs": self.epochs >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "batch_size": self.batch_size >= 2,
+            "threshold": 0 < self.threshold < 1,
+        }
+        for name, fine in allowed.items():
+            if not fine:
+                raise ValueError(f"{name}={getattr(self, name)!r}: {RULES[name]}")
+
+
+RULES = {
+    "window": "at least 1 sample",
+    "step": "at least 1 sample",
+    "split": f"one of {segment.SPLITS}",
+    "span": f"one of {segment.SPANS}",
+    "n_folds": "at least 3: training, validation and test",
+    "tested_folds": "from 1 to n_folds",
+    "epochs": "at least 1",
+    "learning_rate": "above 0",
+    "weight_decay": "0 or more",
+    "batch_size": "at least 2 windows, batch normalisation needs them",
+    "threshold": "a probability between 0 and 1",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a cross-validated run leaves.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        `metrics.count_table` of every tested fold.
+    history : pandas.DataFrame
+        Columns fold, epoch, train_loss, val_loss, seconds; empty for the motor-unit filter.
+    predictions : numpy.ndarray, shape (windows, motor units)
+        Predicted probabilities (filter: 0 or 1) of each window by the fold that tests it; NaN
+        where no fold does.
+    labels : numpy.ndarray of uint8, shape (windows, motor units)
+        What the predictions are scored against.
+    starts : numpy.ndarray of int64, shape (windows,)
+    """
+
+    counts: pd.DataFrame
+    history: pd.DataFrame
+    predictions: np.ndarray
+    labels: np.ndarray
+    starts: np.ndarray
+
+
+def device():
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def batches(order, size):
+    """Split window numbers into batches; a last batch of one joins the one before.
+
+    Batch normalisation cannot be trained on a single window.
+    """
+    parts = list(torch.split(order, size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def fit(model, emg, starts, targets, fold, run, progress=None):
+    """Train a network and keep the weights of the lowest validation loss.
+
+    The signal stays where it is and each batch is gathered from it: overlapping windows are never
+    stored.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place, left in evaluation mode with its best weights.
+    emg : numpy.ndarray of float32, shape (channels, samples)
+        Normalised.
+    starts : numpy.ndarray of int64, shape (windows,)
+    targets : numpy.ndarray of 0/1, shape (windows, motor units)
+    fold : segment.Fold
+    run : Run
+        Its window, epochs, learning_rate, weight_decay, batch_size, bf16 and seed are used.
+    progress : tqdm.tqdm, optional
+        A bar to advance by one each epoch.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per epoch: epoch, train_loss, val_loss (mean binary cross-entropy over windows and
+        motor units), seconds (of training and validation).
+
+    Raises
+    ------
+    ValueError
+        When fewer than two windows are left for training, or none for validation.
+    FloatingPointError
+        When the validation loss is not finite in any epoch.
+    """
+    if len(fold.train) < 2 or len(fold.val) < 1:
+        raise ValueError(
+            f"{len(fold.train)} training and {len(fold.val)} validation windows: "
+            "at least 2 and 1 are needed"
+        )
+    model.to(device())
+    view, starts = _resident(emg, starts, run.window)
+    targets = torch.from_numpy(targets).float().to(device())
+    train, val = (torch.from_numpy(part) for part in (fold.train, fold.val))
+    adam = torch.optim.Adam(model.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
+    shuffle = torch.Generator().manual_seed(run.seed)
+    history, best, best_weights = [], np.inf, None
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)  # dropout
+        for epoch in range(run.epochs):
+            began, total = perf_counter(), 0.0
+            model.train()
+            order = train[torch.randperm(len(train), generator=shuffle)]
+            for batch in batches(order, run.batch_size):
+                logits = _forward(model, _gather(view, starts[batch]), run.bf16)
+                loss = binary_cross_entropy_with_logits(logits, targets[batch])
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+                total += loss.item() * len(batch)
+            logits = _logits(model, view, starts[val], run.bf16)
+            val_loss = binary_cross_entropy_with_logits(logits, targets[val]).item()
+            history.append((epoch, total / len(train), val_loss, perf_counter() - began))
+            if val_loss < best:
+                best = val_loss
+                best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+            if progress is not None:
+                progress.update()
+    if best_weights is None:
+        raise FloatingPointError(
+            "the validation loss was never finite; check the normalisation and "
+            f"learning_rate={run.learning_rate}"
+        )
+    model.load_state_dict(best_weights)
+    model.eval()
+    return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
+
+
+def predict(model, emg, starts, window, bf16=False):
+    """Probability of a discharge in each window.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    emg : numpy.ndarray of float32, shape (channels, samples)
+        Normalised as for the training.
+    starts : numpy.ndarray of int64, shape (windows,)
+    window : int
+        Window W in samples.
+    bf16 : bool
+        Forward pass in bfloat16.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (windows, motor units)
+    """
+    model.to(device())
+    view, starts = _resident(emg, starts, window)
+    return torch.sigmoid(_logits(model, view, starts, bf16)).cpu().numpy()
+
+
+def cross_validate(recording, run, progress=True):
+    """Train and test one decoder on one recording, fold by fold.
+
+    The motor-unit filter is scored on the very windows a network is scored on: it is fitted on the
+    samples of the training windows, decodes the recording, and its discharges are turned into
+    window labels like the reference discharges.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : Run
+    progress : bool
+        Show a progress bar over the epochs of all folds.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        When the recording has no motor unit or is too short for the folds.
+    """
+    if recording.n_motor_units == 0:
+        raise ValueError("the recording has no discharge times: there is nothing to learn")
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    folds = segment.split_folds(
+        len(starts), run.window, run.step, run.n_folds, run.split, run.seed
+    )[: run.tested_folds]
+    labels = segment.labels(recording.discharges, starts, run.window, run.span)
+    predictions = np.full(labels.shape, np.nan, dtype=np.float32)
+    decode = _decode_with_filter if run.network == FILTER else _decode_with_network
+    counts, history = [], []
+    epochs = len(folds) * (1 if run.network == FILTER else run.epochs)
+    with tqdm(total=epochs, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
+        for k, fold in enumerate(folds):
+            probabilities, targets, epochs = decode(recording, run, starts, labels, fold, bar)
+            labels[fold.test], predictions[fold.test] = targets[fold.test], probabilities
+            predicted = probabilities >= run.threshold
+            counts.append(metrics.count_table(labels[fold.test], predicted, fold=k))
+            history.append(epochs.assign(fold=k))
+    counts, history = (pd.concat(x, ignore_index=True) for x in (counts, history))
+    return Result(counts, history, predictions, labels, starts)
+
+
+def _decode_with_network(recording, run, starts, labels, fold, bar):
+    """Probabilities of the test windows, the labels used, and the history of one fold."""
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    emg = segment.fit_normalisation(recording.emg, mask, run.whiten).apply(recording.emg)
+    if run.fit_offsets:
+        offsets = segment.label_offsets(emg, recording.discharges, mask, run.window)
+        shifted = [d + o for d, o in zip(recording.discharges, offsets, strict=True)]
+        labels = segment.labels(shifted, starts, run.window, run.span)
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)
+        model = build_model(run.network, run.window, labels.shape[1], recording.n_channels)
+    history = fit(model, emg, starts, labels, fold, run, bar)
+    return predict(model, emg, starts[fold.test], run.window, run.bf16), labels, history
+
+
+def _decode_with_filter(recording, run, starts, labels, fold, bar):
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    found = MotorUnitFilter().fit(recording, mask).decode(recording.emg)
+    predicted = segment.labels(found, starts, run.window, run.span)
+    bar.update()
+    return predicted[fold.test], labels, pd.DataFrame()
+
+
+def _resident(emg, starts, window):
+    """The signal on the device as a view of all its windows, without a copy, and the starts."""
+    signal = torch.from_numpy(np.ascontiguousarray(emg)).to(device())
+    return signal.unfold(1, window, 1), torch.from_numpy(starts).to(device())
+
+
+def _gather(view, starts):
+    # (channels, batch, window) -> (batch, channels, window)
+    return view[:, starts].transpose(0, 1).contiguous()
+
+
+def _forward(model, x, bf16):
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        return model(x).float()
+
+
+@torch.no_grad()
+def _logits(model, view, starts, bf16, batch_size=512):
+    model.eval()
+    parts = torch.split(starts, batch_size)
+    return torch.cat([_forward(model, _gather(view, part), bf16) for part in parts])

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hdsemg_nb import models
+from hdsemg_nb.models import NETWORKS, ShrinkageBlock, build_model
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("window", [20, 60, 100, 140])
+@pytest.mark.parametrize(("n_motor_units", "n_channels"), [(1, 64), (3, 5), (2, 1)])
+def test_shapes(name, window, n_motor_units, n_channels):
+    model = build_model(name, window, n_motor_units, n_channels).eval()
+    assert model(torch.zeros(2, n_channels, window)).shape == (2, n_motor_units)
+
+
+# By hand, M = 18, 64 channels. A convolution of k to n channels has n * k * (kernel) weights, and n
+# biases where it has no batch normalisation behind it (2 n weights).
+CONV_A, CONV_B, CONV_C = 128 * 64 * 3 + 128, 128 * 128 * 3 + 128, 64 * 128 * 3 + 64
+
+
+def block_by_hand(k, n):
+    convolutions = n * k * 9 + n * n * 9
+    attention = 2 * (n * n + n) + 2 * n
+    shortcut = n * k + 2 * n if k != n else 0
+    return convolutions + 2 * 2 * n + attention + shortcut
+
+
+def test_parameters_of_ml_drsnet_by_hand():
+    widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
+    stem, head = 64 * 9 + 2 * 64, 512 * 18 + 18
+    blocks = sum(block_by_hand(k, n) for k, n in zip(widths, widths[1:], strict=False))
+    assert stem + blocks + head == 12_577_234
+    for window in (20, 140):
+        assert models.n_parameters(build_model("ML-DRSNet", window, 18)) == 12_577_234
+
+
+@pytest.mark.parametrize(("window", "left"), [(20, 2), (60, 12), (100, 22), (140, 32)])
+def test_parameters_of_the_dcnns_by_hand(window, left):
+    # valid convolutions and poolings: 20 -> 18, 16, 8, 6, 4, 2 samples of 64 features
+    fc = 64 * left * 256 + 256
+    ml = CONV_A + CONV_B + CONV_B + CONV_C + fc + 256 * 18 + 18
+    mt = CONV_A + CONV_B + 18 * (CONV_B + CONV_C + fc + 256 + 1)
+    assert models.n_parameters(build_model("ML-DCNN", window, 18)) == ml
+    assert models.n_parameters(build_model("MT-DCNN", window, 18)) == mt
+    if window == 20:
+        assert (ml, mt) == (185_554, 2_003_602)
+
+
+def test_macs_of_ml_dcnn_by_hand():
+    macs = 18 * 128 * 64 * 3 + 16 * 128 * 128 * 3 + 6 * 128 * 128 * 3 + 4 * 64 * 128 * 3
+    macs += 128 * 256 + 256 * 18
+    assert models.n_macs(build_model("ML-DCNN", 20, 18), 64, 20) == macs
+
+
+def test_strides_of_ml_drsnet():
+    table = models.layer_table(build_model("ML-DRSNet", 20, 18), 64, 20)
+    blocks = table[table["layer"].str.contains("Shrinkage")]["output"].tolist()
+    sizes = [(64, 64, 20)] * 2 + [(128, 32, 10)] * 2 + [(256, 16, 5)] * 2 + [(512, 8, 3)] * 2
+    assert blocks == sizes
+
+
+def test_grouped_mt_dcnn_equals_a_loop_over_branches():
+    m, model = 3, build_model("MT-DCNN", 20, 3, 8).eval()
+    x = torch.randn(4, 8, 20)
+    shared, outputs = model.shared(x), []
+    for unit in range(m):
+        h = shared
+        for layer in model.branches:
+            if isinstance(layer, nn.Conv1d):
+                n = layer.out_channels // m
+                rows = slice(unit * n, (unit + 1) * n)
+                h = nn.functional.conv1d(h, layer.weight[rows], layer.bias[rows])
+            else:
+                h = layer(h)
+        outputs.append(h)
+    torch.testing.assert_close(model(x), torch.cat(outputs, dim=1))
+
+
+def test_branches_of_mt_dcnn_do_not_touch():
+    model = build_model("MT-DCNN", 20, 4, 8).eval()
+    shared = model.shared(torch.randn(2, 8, 20)).detach()
+    model.branches(shared)[:, 1].sum().backward()
+    grad = model.branches[2].weight.grad.reshape(4, -1).abs().sum(dim=1)
+    assert grad[1] > 0 and grad[[0, 2, 3]].eq(0).all()
+
+
+def shrink(features, alpha):
+    """Output of a block's soft threshold alone: the shortcut and the ReLU taken away."""
+    block = ShrinkageBlock(2, 2).eval()
+    block.body, block.shortcut = nn.Identity(), ShiftUp()
+    block.attention = Constant(alpha)
+    return block(features) - 100
+
+
+class ShiftUp(nn.Module):
+    def forward(self, x):
+        return torch.full_like(x, 100.0)
+
+
+class Constant(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, x):
+        return torch.full_like(x, self.value)
+
+
+def test_soft_threshold_by_hand():
+    x = torch.tensor([-4.0, -1.0, 0.5, 2.5]).reshape(1, 1, 2, 2).repeat(1, 2, 1, 1)  # mean |x| 2
+    torch.testing.assert_close(
+        shrink(x, 0.5)[0, 0].flatten(), torch.tensor([-3.0, 0.0, 0.0, 1.5]), atol=1e-4, rtol=0
+    )
+
+
+def test_soft_threshold_properties():
+    x = torch.randn(3, 2, 5, 7)
+    torch.testing.assert_close(shrink(x, 0.0), x, atol=1e-4, rtol=0)  # threshold 0: identity
+    torch.testing.assert_close(shrink(-x, 0.7), -shrink(x, 0.7), atol=1e-4, rtol=0)  # odd
+    assert (shrink(x, 0.999).abs().amax(dim=(2, 3)) > 0).all()  # never all zero
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (("ML-DRSnet", 20, 3), "Unknown network 'ML-DRSnet'. Did you mean 'ML-DRSNet'"),
+        (("ML-DCNN", 15, 3), "window=15: ML-DCNN needs at least 16"),
+        (("MT-DCNN", 20, 0), "n_motor_units=0: MT-DCNN needs at least 1"),
+        (("ML-DRSNet", 20, 3, 0), "n_channels=0"),
+    ],
+)
+def test_refuses_what_it_cannot_build(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        build_model(*arguments)
+
+
+@pytest.mark.parametrize("name", ["ML-DCNN", "MT-DCNN"])
+def test_smallest_window(name):
+    assert build_model(name, 16, 2).eval()(torch.zeros(1, 64, 16)).shape == (1, 2)
+
+
+def test_every_network_documents_its_source():
+    for network in NETWORKS.values():
+        for words in ("doi:", "The paper says", "We chose"):
+            assert words.lower() in network.__doc__.lower(), (network.__name__, words)
+
+
+def test_cost_table_has_every_network_and_window():
+    table = models.cost_table([20, 60], 2, 8)
+    assert len(table) == 6 and set(table["network"]) == set(NETWORKS)
+    assert np.isfinite(table["mmac"]).all() and (table["mmac"] > 0).all()

@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from hdsemg_nb import params, paths
+from hdsemg_nb.train import Run
+
+SMOKE = yaml.safe_load((paths.PARAMS / "smoke.yaml").read_text())
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_profiles_are_complete_and_valid(profile):
+    loaded = params.load(paths.PARAMS / f"{profile}.yaml")
+    assert loaded.profile == profile
+    assert Run(**loaded.tour).split == "shuffled"
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"sede": 1}, "Unknown parameter 'sede' in .* Did you mean 'seed'"),
+        ({"seed": "1"}, "seed='1' in .* is str, expected int"),
+        ({"seed": True}, "seed=True in .* is bool, expected int"),
+        ({"tour": {"network": "ML-DCNN", "windw": 20}}, "'windw' in tour. Did you mean 'window'"),
+        (
+            {"tour": {**SMOKE["tour"], "learning_rate": "1e-3"}},
+            "learning_rate='1e-3' in tour is str, expected float .in YAML write 1.0e-3",
+        ),
+        ({"tour": {**SMOKE["tour"], "network": "ML-CNN"}}, "Unknown network 'ML-CNN'"),
+    ],
+)
+def test_bad_parameters_are_refused(changes, match):
+    with pytest.raises(ValueError, match=match):
+        params.check({**SMOKE, **changes})
+
+
+def test_missing_parameters_are_named(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("profile: x\n")
+    with pytest.raises(ValueError, match=r"p.yaml lacks the parameters \['n_motor_units', 'output"):
+        params.load(path)
+
+
+def test_a_whole_number_is_fine_where_a_float_is_expected():
+    params.check({"tour": {**SMOKE["tour"], "learning_rate": 1}})
+
+
+def test_notebook_names_are_checked_and_a_second_call_is_not_confused():
+    namespace = {"In": [], "seed": 0, "params": params, "_private": 1}
+    params.check_notebook(namespace)
+    namespace["recording"] = "made later"
+    params.check_notebook(namespace)
+    with pytest.raises(ValueError, match="Did you mean 'seed'"):
+        params.check_notebook({"seed": 0, "sede": 1})
+
+
+def test_command_line_checks_a_file(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("sede: 1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "hdsemg_nb.params", bad], capture_output=True, text=True
+    )
+    assert done.returncode != 0 and "Did you mean 'seed'" in done.stderr

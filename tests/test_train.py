@@ -1,0 +1,166 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from hdsemg_nb import metrics, segment, train
+from hdsemg_nb.models import build_model
+from hdsemg_nb.train import FILTER, Run, cross_validate
+
+RUN = Run("ML-DCNN", 20, 20, epochs=4, learning_rate=1e-3, batch_size=16)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def fitted(recording, run):
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    labels = segment.labels(recording.discharges, starts, run.window)
+    fold = segment.split_folds(len(starts), run.window, run.step, split="blocked")[0]
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    emg = segment.fit_normalisation(recording.emg, mask).apply(recording.emg)
+    torch.manual_seed(run.seed)
+    model = build_model(run.network, run.window, labels.shape[1], recording.n_channels)
+    return model, train.fit(model, emg, starts, labels, fold, run), (emg, starts, labels, fold)
+
+
+@pytest.mark.parametrize("network", ["ML-DRSNet", "ML-DCNN", "MT-DCNN"])
+def test_every_network_learns_planted_motor_units(planted, network):
+    recording = dataclasses.replace(planted, emg=planted.emg[:4], grid=None).crop(0, 3)
+    run = dataclasses.replace(RUN, network=network, epochs=4 if network == "ML-DRSNet" else 15)
+    model, history, (emg, starts, labels, fold) = fitted(recording, run)
+    predicted = train.predict(model, emg, starts[fold.test], run.window) >= 0.5
+    c = metrics.counts(labels[fold.test], predicted)
+    baseline = metrics.scores(*metrics.always_positive(*c, len(predicted))).f1
+    assert metrics.scores(*c).f1.mean() > 2 * baseline.mean()
+
+
+def test_decodes_unseen_time_far_above_always_positive(planted):
+    run = dataclasses.replace(RUN, split="blocked", epochs=20, tested_folds=1)
+    result = cross_validate(planted, run, False)
+    scores = metrics.recording_scores(result.counts)
+    assert scores["f1"] > 0.8 > 3 * scores["always_positive_f1"]
+
+
+def test_seed(planted):
+    recording = planted.crop(0, 2)
+    models = [fitted(recording, dataclasses.replace(RUN, epochs=2, seed=s))[0] for s in (0, 0, 1)]
+    first, same, other = (model.head[-1].weight for model in models)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
+def test_training_leaves_the_global_random_numbers_alone(planted):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    cross_validate(planted.crop(0, 2), dataclasses.replace(RUN, epochs=1, tested_folds=1), False)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_keeps_the_weights_of_the_lowest_validation_loss(planted):
+    run = dataclasses.replace(RUN, epochs=12, learning_rate=2e-2)
+    model, history, (emg, starts, labels, fold) = fitted(planted.crop(0, 3), run)
+    assert history["val_loss"].idxmin() < len(history) - 1, "the last epoch is the best: no test"
+    p = train.predict(model, emg, starts[fold.val], run.window)
+    y = labels[fold.val]
+    bce = -(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12)).mean()
+    assert bce == pytest.approx(history["val_loss"].min(), rel=1e-3)
+    assert not model.training
+
+
+def test_a_last_batch_of_one_window_joins_the_one_before():
+    sizes = [len(batch) for batch in train.batches(torch.arange(129), 64)]
+    assert sizes == [64, 65]
+    assert torch.equal(torch.cat(train.batches(torch.arange(129), 64)), torch.arange(129))
+    assert [len(b) for b in train.batches(torch.arange(130), 64)] == [64, 64, 2]
+
+
+def test_batch_normalisation_survives_a_last_batch_of_one(planted):
+    starts = segment.window_starts(planted.n_samples, 20, 20)
+    labels = segment.labels(planted.discharges, starts, 20)
+    fold = segment.Fold(np.arange(5), np.arange(10, 13), np.arange(20, 23))
+    run = Run("ML-DRSNet", 20, 20, epochs=1, batch_size=4)
+    history = train.fit(build_model("ML-DRSNet", 20, 3, 16), planted.emg, starts, labels, fold, run)
+    assert np.isfinite(history["train_loss"]).all()
+    one = segment.Fold(np.arange(1), np.arange(10, 13), np.arange(20, 23))
+    with pytest.raises(ValueError, match="1 training and 3 validation windows"):
+        train.fit(build_model("ML-DRSNet", 20, 3, 16), planted.emg, starts, labels, one, run)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(planted):
+    run = dataclasses.replace(RUN, epochs=1, learning_rate=1e30)
+    starts = segment.window_starts(planted.n_samples, 20, 20)
+    labels = segment.labels(planted.discharges, starts, 20)
+    fold = segment.split_folds(len(starts), 20, 20)[0]
+    with pytest.raises(FloatingPointError, match=r"never finite.*learning_rate=1e\+30"):
+        train.fit(build_model("ML-DCNN", 20, 3, 16), planted.emg, starts, labels, fold, run)
+
+
+def test_bf16_agrees_with_fp32(planted):
+    recording = planted.crop(0, 4)
+    runs = [dataclasses.replace(RUN, bf16=bf16, tested_folds=1) for bf16 in (False, True)]
+    fp32, bf16 = (cross_validate(recording, run, False).predictions for run in runs)
+    tested = np.isfinite(fp32)
+    assert np.abs(fp32 - bf16)[tested].mean() < 0.02 and (fp32 != bf16)[tested].any()
+
+
+def test_predictions_cover_exactly_the_tested_windows(planted):
+    run = dataclasses.replace(RUN, epochs=1, tested_folds=2, split="blocked")
+    result = cross_validate(planted.crop(0, 3), run, False)
+    folds = segment.split_folds(len(result.starts), 20, 20, split="blocked")
+    tested = np.sort(np.concatenate([fold.test for fold in folds[:2]]))
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(result.predictions[:, 0])), tested)
+    assert result.counts["fold"].unique().tolist() == [0, 1] and len(result.counts) == 6
+    assert result.counts[["tp", "fn"]].sum(axis=1).sum() == result.labels[tested].sum()
+
+
+def test_offsets_are_fitted_for_each_fold_and_scored_on_shifted_labels(planted):
+    late = [d + 25 for d in planted.discharges]  # marks far behind the action potentials
+    moved = dataclasses.replace(planted, discharges=late)
+    run = dataclasses.replace(RUN, split="blocked", epochs=20, tested_folds=1)
+    plain, fitted_offsets = (
+        metrics.recording_scores(cross_validate(moved, r, False).counts)["f1"]
+        for r in (run, dataclasses.replace(run, fit_offsets=True))
+    )
+    assert fitted_offsets > 0.8 > plain + 0.2
+
+
+def test_filter_is_scored_on_the_same_windows(planted):
+    network = cross_validate(planted, dataclasses.replace(RUN, epochs=1, split="blocked"), False)
+    linear = cross_validate(planted, Run(FILTER, 20, 20, split="blocked"), False)
+    np.testing.assert_array_equal(network.labels, linear.labels)
+    columns = ["fold", "motor_unit", "n_windows"]
+    assert network.counts[columns].equals(linear.counts[columns])
+    assert metrics.recording_scores(linear.counts)["f1"] > 0.9
+
+
+def test_no_motor_unit_is_refused(planted):
+    with pytest.raises(ValueError, match="no discharge times"):
+        cross_validate(dataclasses.replace(planted, discharges=(), pnr=None), RUN, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        (dict(network="CNN"), "Unknown network 'CNN'"),
+        (dict(window=10), "window=10: ML-DCNN needs"),
+        (dict(step=0), "step=0: at least 1 sample"),
+        (dict(split="random"), "split='random': one of"),
+        (dict(tested_folds=6), "tested_folds=6: from 1 to n_folds"),
+        (dict(learning_rate=0.0), "learning_rate=0.0: above 0"),
+        (dict(batch_size=1), "batch_size=1: at least 2"),
+        (dict(threshold=1.0), "threshold=1.0: a probability"),
+    ],
+)
+def test_impossible_runs_are_refused(changes, match):
+    with pytest.raises(ValueError, match=match):
+        dataclasses.replace(RUN, **changes)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_trains_on_a_gpu(planted):
+    model, history, _ = fitted(planted.crop(0, 3), RUN)
+    assert next(model.parameters()).is_cuda and np.isfinite(history["val_loss"]).all()
