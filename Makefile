@@ -38,8 +38,9 @@ lab: .venv/ready  ## open JupyterLab on notebooks/
 
 notebooks: .venv/ready  ## store the smoke outputs in the committed notebooks again
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS) \
-	  --ClearMetadataPreprocessor.enabled=True \
-	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags
+	  --ExecutePreprocessor.record_timing=False
+	$(BIN)/jupyter nbconvert --to notebook --inplace $(NOTEBOOKS) \
+	  --CoalesceStreamsPreprocessor.enabled=True
 
 sample: .venv/ready  ## all networks on the real recording: hours; resumes (params/sample_runs.yaml)
 	$(BIN)/python -m hdsemg_nb.sweep

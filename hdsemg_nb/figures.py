@@ -327,13 +327,14 @@ def _draw_chain(ax, boxes, first=0):
     """Boxes from left to right with arrows between them; returns the place after the last."""
     for i, (layer, output, added) in zip(itertools.count(first), boxes, strict=False):
         colour = next(c for kind, c in KIND_COLOURS.items() if kind in layer)
-        ax.add_patch(Rectangle((i - 0.42, 0.42), 0.84, 0.6, fc=colour, ec="k", lw=0.6))
+        ax.add_patch(Rectangle((i - 0.4, 0.42), 0.8, 0.6, fc=colour, ec="k", lw=0.6))
         words = layer.replace(", ", "\n").replace(" ", "\n", 1)
-        ax.text(i, 0.72, words, ha="center", va="center", fontsize=5)
+        size = 4.5 if "branches" in layer else 5
+        ax.text(i, 0.72, words, ha="center", va="center", fontsize=size)
         ax.text(i, 0.36, "\n".join([output, *added]), ha="center", va="top", fontsize=5)
         if i > first:
             ax.annotate(
-                "", (i - 0.42, 0.72), (i - 0.58, 0.72), arrowprops=dict(arrowstyle="->", lw=0.6)
+                "", (i - 0.38, 0.72), (i - 0.62, 0.72), arrowprops=dict(arrowstyle="->", lw=0.6)
             )
     return first + len(boxes)
 

@@ -1,7 +1,6 @@
 """Absolute paths of the project: the same from any working directory."""
 
 import os
-import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -39,8 +38,9 @@ def write_whole(path, text):
     path : pathlib.Path
     text : str
     """
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(file.name, path)
+    os.replace(part, path)

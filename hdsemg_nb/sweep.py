@@ -15,7 +15,18 @@ import yaml
 
 from hdsemg_nb import __version__, paths
 from hdsemg_nb.datasets import fetch_sample
-from hdsemg_nb.train import Run, cross_validate
+from hdsemg_nb.train import FILTER, Run, cross_validate
+
+# settings that the motor-unit filter has no use for
+TRAINING = (
+    "epochs",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "bf16",
+    "whiten",
+    "fit_offsets",
+)
 
 
 def digest(recording, run):
@@ -82,9 +93,15 @@ def load(files):
     for path in files:
         document = json.loads(Path(path).read_text())
         table = pd.DataFrame(document["counts"])
-        about = {**document["run"], **document["about"]}
+        about = {**_shown(document["run"]), **document["about"]}
         tables.append(table.assign(**{k: [v] * len(table) for k, v in about.items()}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _shown(run):
+    """Settings as a table shows them: all folds as a number, no training for the filter."""
+    untrained = dict.fromkeys(TRAINING) if run["network"] == FILTER else {}
+    return {**run, "tested_folds": run["tested_folds"] or run["n_folds"], **untrained}
 
 
 def expand(entries):

@@ -29,7 +29,12 @@ def save(table, stem, output, note, digits=2):
     csv = f"# {note}\n" + table.to_csv(index=False, lineterminator="\n")
     caption = re.sub(r"([%&_#$])", r"\\\1", note)
     latex = table.to_latex(
-        index=False, escape=True, caption=caption, position="ht", float_format=f"%.{digits}f"
+        index=False,
+        escape=True,
+        na_rep="--",
+        caption=caption,
+        position="ht",
+        float_format=f"%.{digits}f",
     )
     for suffix, text in {"csv": csv, "tex": latex}.items():
         paths.write_whole(folder / f"{stem}.{suffix}", text)

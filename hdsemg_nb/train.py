@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
