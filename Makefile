@@ -50,5 +50,5 @@ lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml
 	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock && rm requirements.lock.bak
 
-clean:  ## remove the environment, downloads and runs
-	rm -rf .venv data runs
+clean:  ## remove the environment and the downloads; results in runs/ stay
+	rm -rf .venv data

@@ -51,7 +51,8 @@ class MotorUnitFilter:
     with the sign kept peaks at the discharges; peaks above a two-class threshold are discharges.
 
     Everything is fitted on the training samples: the covariance, the average, the constant lag
-    between mark and action potential that separates best, the threshold.
+    between mark and action potential that separates best, the threshold. Samples outside the mask
+    count as 0 in both the covariance and the average.
 
     Parameters
     ----------
@@ -105,7 +106,8 @@ class MotorUnitFilter:
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
         emg = recording.emg - self.mean_
         factor = scipy.linalg.cho_factor(self._covariance(emg, mask))
-        fitted = [self._best_lag(emg, times, factor) for times in train]
+        masked = np.where(mask, emg, 0)
+        fitted = [self._best_lag(masked, times, factor) for times in train]
         self.weights_, self.lags_ = (np.array(x) for x in zip(*fitted, strict=True))
         source = self.source(recording.emg)
         self.thresholds_ = np.array([self._threshold(s, mask) for s in source])

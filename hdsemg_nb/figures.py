@@ -12,15 +12,7 @@ from hdsemg_nb import paths
 from hdsemg_nb.segment import spike_triggered_average
 
 MM = 1 / 25.4  # inch
-ONE_COLUMN, TWO_COLUMNS = 85 * MM, 170 * MM
-
-# Okabe & Ito's colour-blind-safe colours, of rising lightness so that they differ in grey too.
-COLOURS = {
-    "ML-DRSNet": "#0072B2",
-    "ML-DCNN": "#D55E00",
-    "MT-DCNN": "#56B4E9",
-    "motor-unit filter": "#F0E442",
-}
+TWO_COLUMNS = 170 * MM
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
@@ -35,7 +27,6 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 0.8,
     "pdf.fonttype": 42,  # embedded TrueType: text stays text
-    "svg.hashsalt": "hdsemg_nb",
     "figure.constrained_layout.use": True,
 }
 
@@ -209,7 +200,7 @@ def draw_decoded(results, fs, window, output, note, shown_s=8.0):
     )
     for letter, ax, (title, result) in zip("abcdef", axes[:, 0], results.items(), strict=False):
         time = (result.starts + window / 2) / fs
-        decoded, tested = result.predictions >= 0.5, np.isfinite(result.predictions[:, 0])
+        decoded, tested = result.decoded, np.isfinite(result.predictions[:, 0])
         label = result.labels.astype(bool)
         kinds = {
             "labelled discharge": (label, -0.2, "|", "k"),

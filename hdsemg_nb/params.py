@@ -11,6 +11,7 @@ from types import FunctionType, ModuleType
 
 import yaml
 
+from hdsemg_nb.models import check_network
 from hdsemg_nb.train import Run
 
 
@@ -74,8 +75,19 @@ def check(settings, kind=Params, where="the parameters"):
                 f"expected {getattr(known[name], '__name__', known[name])}{advice}"
             )
     if "tour" in settings and kind is Params:
-        check(settings["tour"], Run, "tour")
-        Run(**settings["tour"])  # refuses impossible values
+        _check_tour(settings["tour"])
+
+
+def _check_tour(tour):
+    check(tour, Run, "tour")
+    for name in ("split", "seed"):
+        if name in tour:
+            raise ValueError(f"{name} in tour: the notebook sets it, leave it out")
+    missing = {"network", "window", "step"} - set(tour)
+    if missing:
+        raise ValueError(f"tour lacks {sorted(missing)}")
+    check_network(tour["network"], tour["window"])
+    Run(**tour)  # refuses impossible values
 
 
 def _fits(value, kind):

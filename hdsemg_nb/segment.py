@@ -301,7 +301,8 @@ def label_offsets(emg, discharges, mask, window, largest=40):
     discharges : sequence of array_like of int
         Discharge times of each motor unit.
     mask : numpy.ndarray of bool, shape (samples,)
-        Training samples; only discharges within them are used.
+        Training samples; only discharges within them are used. The signal around a discharge at
+        the border of the training samples is used W / 2 + `largest` samples past it.
     window : int
         Window W in samples.
     largest : int

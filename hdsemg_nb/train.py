@@ -46,7 +46,8 @@ class Run:
     threshold : float
         Probability from which a window counts as a discharge; 0.5 is our reading.
     bf16 : bool
-        Forward pass in bfloat16 where the machine has it: about twice as fast for ML-DRSNet.
+        Forward pass in bfloat16 (`torch.autocast`): about twice as fast for ML-DRSNet on a machine
+        with bfloat16 instructions, slower on one without.
     seed : int
         Of the shuffled split, the weights, the order of the windows and the dropout.
 
@@ -122,6 +123,8 @@ class Result:
     predictions : numpy.ndarray, shape (windows, motor units)
         Predicted probabilities (filter: 0 or 1) of each window by the fold that tests it; NaN
         where no fold does.
+    decoded : numpy.ndarray of bool, shape (windows, motor units)
+        Predictions of at least the run's threshold.
     labels : numpy.ndarray of uint8, shape (windows, motor units)
         What the predictions are scored against.
     starts : numpy.ndarray of int64, shape (windows,)
@@ -130,6 +133,7 @@ class Result:
     counts: pd.DataFrame
     history: pd.DataFrame
     predictions: np.ndarray
+    decoded: np.ndarray
     labels: np.ndarray
     starts: np.ndarray
 
@@ -291,7 +295,40 @@ def cross_validate(recording, run, progress=True):
             counts.append(metrics.count_table(labels[fold.test], predicted, fold=k))
             history.append(epochs.assign(fold=k))
     counts, history = (pd.concat(x, ignore_index=True) for x in (counts, history))
-    return Result(counts, history, predictions, labels, starts)
+    return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
+
+
+def discharge_scores(recording, run, tolerance_ms=1.0):
+    """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : Run
+        Its window, step, split, n_folds and seed are used.
+    tolerance_ms : float
+        See `metrics.match_discharges`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Per fold and motor unit: fold, motor_unit, tp, fp, fn (discharges), f1.
+    """
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    folds = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)
+    rows = []
+    for k, fold in enumerate(folds):
+        train, test = (
+            segment.covered_samples(starts[part], run.window, recording.n_samples)
+            for part in (fold.train, fold.test)
+        )
+        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
+        for unit, (true, decoded) in enumerate(zip(recording.discharges, found, strict=True)):
+            c = metrics.match_discharges(
+                true[test[true]], decoded[test[decoded]], recording.fs, tolerance_ms
+            )
+            rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
+    return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
 
 
 def _decode_with_network(recording, run, starts, labels, fold, bar):

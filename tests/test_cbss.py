@@ -18,10 +18,10 @@ def test_mask_limits_what_is_fitted(planted):
     mask = np.arange(planted.n_samples) < planted.n_samples // 2
     masked = MotorUnitFilter().fit(planted, mask)
     corrupt = planted.emg.copy()
-    corrupt[:, planted.n_samples // 2 + 100 :] = 1e4
+    corrupt[:, ~mask] = 1e4
     other = MotorUnitFilter().fit(type(planted)(corrupt, planted.fs, planted.discharges), mask)
     np.testing.assert_allclose(masked.weights_, other.weights_, rtol=1e-6)
-    np.testing.assert_allclose(masked.thresholds_, other.thresholds_, rtol=1e-3)
+    np.testing.assert_allclose(masked.thresholds_, other.thresholds_, rtol=0.02)  # border samples
 
 
 def test_source_does_not_depend_on_what_lies_elsewhere(planted):

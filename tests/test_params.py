@@ -29,6 +29,9 @@ def test_profiles_are_complete_and_valid(profile):
             "learning_rate='1e-3' in tour is str, expected float .in YAML write 1.0e-3",
         ),
         ({"tour": {**SMOKE["tour"], "network": "ML-CNN"}}, "Unknown network 'ML-CNN'"),
+        ({"tour": {**SMOKE["tour"], "network": "motor-unit filter"}}, "Unknown network"),
+        ({"tour": {**SMOKE["tour"], "split": "blocked"}}, "split in tour: the notebook sets it"),
+        ({"tour": {"network": "ML-DCNN"}}, r"tour lacks \['step', 'window'\]"),
     ],
 )
 def test_bad_parameters_are_refused(changes, match):

@@ -44,7 +44,7 @@ def test_no_download_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_wrong_content_is_refused_and_not_kept(tmp_path, monkeypatch):
-    def download(folder):
+    def download(folder, path):
         with zipfile.ZipFile(f"{folder}/x.whl", "w") as archive:
             archive.writestr(sample.MEMBER, "something else")
         return sample.Path(folder) / "x.whl"
@@ -61,6 +61,6 @@ def test_damaged_cache_and_damaged_wheel(tmp_path, monkeypatch):
         fetch_sample(tmp_path)
     (tmp_path / "otb_testfile.mat").unlink()
     (tmp_path / "x.whl").write_bytes(b"no zip")
-    monkeypatch.setattr(sample, "_download", lambda folder: tmp_path / "x.whl")
+    monkeypatch.setattr(sample, "_download", lambda folder, path: tmp_path / "x.whl")
     with pytest.raises(RuntimeError, match="x.whl is damaged"):
         fetch_sample(tmp_path)

@@ -167,3 +167,6 @@ def test_label_offsets_find_the_planted_delay():
             emg[channel, times + delay + sample] += 10
     offsets = segment.label_offsets(emg, discharges, np.ones(5000, bool), window=10)
     np.testing.assert_allclose(offsets, [12, -9], atol=1)
+    mask = np.arange(5000) < 2500
+    emg[:, 2600:] = 1e6 * np.random.default_rng(1).normal(size=(3, 2400))
+    np.testing.assert_allclose(segment.label_offsets(emg, discharges, mask, 10), [12, -9], atol=1)

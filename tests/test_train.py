@@ -137,6 +137,17 @@ def test_filter_is_scored_on_the_same_windows(planted):
     assert metrics.recording_scores(linear.counts)["f1"] > 0.9
 
 
+def test_filter_is_scored_discharge_by_discharge_on_held_out_time(planted):
+    run = Run(FILTER, 20, 20, split="blocked")
+    table = train.discharge_scores(planted, run)
+    starts = segment.window_starts(planted.n_samples, 20, 20)
+    folds = segment.split_folds(len(starts), 20, 20, split="blocked")
+    tested = [segment.covered_samples(starts[f.test], 20, planted.n_samples) for f in folds]
+    held_out = sum(mask[times].sum() for mask in tested for times in planted.discharges)
+    assert len(table) == 15 and table[["tp", "fn"]].sum(axis=None) == held_out
+    assert table["f1"].mean() > 0.9
+
+
 def test_no_motor_unit_is_refused(planted):
     with pytest.raises(ValueError, match="no discharge times"):
         cross_validate(dataclasses.replace(planted, discharges=(), pnr=None), RUN, False)

