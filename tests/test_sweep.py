@@ -58,7 +58,7 @@ def test_expand():
 
 @pytest.fixture(scope="module")
 def kept():
-    return pd.read_csv(paths.SAMPLE_COUNTS)
+    return pd.read_csv(paths.SAMPLE_COUNTS).convert_dtypes()
 
 
 def test_the_committed_counts_say_how_they_were_computed(kept):
