@@ -1,6 +1,23 @@
 """Sources of recordings: each function returns `Recording`s."""
 
+from hdsemg_nb.datasets.hug2021 import fetch_hug_operators, load_demuse, load_hug2021
+from hdsemg_nb.datasets.muedit import load_muedit
+from hdsemg_nb.datasets.openhdemg import load_openhdemg, save_openhdemg
 from hdsemg_nb.datasets.otb import load_otb
 from hdsemg_nb.datasets.sample import fetch_sample
+from hdsemg_nb.datasets.synthetic import compare, electrode_positions, simulate, synthetic_cohort
 
-__all__ = ["fetch_sample", "load_otb"]
+__all__ = [
+    "compare",
+    "electrode_positions",
+    "fetch_hug_operators",
+    "fetch_sample",
+    "load_demuse",
+    "load_hug2021",
+    "load_muedit",
+    "load_openhdemg",
+    "load_otb",
+    "save_openhdemg",
+    "simulate",
+    "synthetic_cohort",
+]

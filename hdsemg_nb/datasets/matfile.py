@@ -1,0 +1,151 @@
+"""MATLAB files, up to v7 and v7.3 (HDF5), as plain objects, and the checks the readers share."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.io
+
+
+def read_mat(path):
+    """Variables of a .mat file of any version since MATLAB 5.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    dict
+        By name: a struct as dict, a cell as array of objects, text as str, numbers as array.
+        Arrays have MATLAB's shape; nothing is squeezed, so a cell of one stays a cell.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When it cannot be read as a .mat file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; give the path of a .mat file")
+    try:
+        if h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                return {name: _from_hdf5(file[name]) for name in file if not name.startswith("#")}
+        content = scipy.io.loadmat(path)
+    except Exception as error:  # both libraries raise many kinds on a broken file
+        raise ValueError(
+            f"cannot be read as a MATLAB file ({error}); it may be cut short, copy it again"
+        ) from error
+    return {name: _from_mat5(x) for name, x in content.items() if not name.startswith("__")}
+
+
+def _from_mat5(value):
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.names and value.size == 1:
+        return {name: _from_mat5(value[name].item()) for name in value.dtype.names}
+    if value.dtype.kind == "U":
+        return "".join(value.ravel())
+    return _each(_from_mat5, value) if value.dtype == object else value
+
+
+def _from_hdf5(item):
+    """A dataset or group of MATLAB v7.3, where arrays are stored with their axes reversed."""
+    if isinstance(item, h5py.Group):
+        return {name: _from_hdf5(item[name]) for name in item}
+    is_text = item.attrs.get("MATLAB_class") == b"char"
+    if item.attrs.get("MATLAB_empty"):  # the values are the shape
+        return "" if is_text else np.empty(item[()].astype(int))
+    value = np.asarray(item[()]).T
+    if is_text:
+        return "".join(map(chr, value.ravel()))
+    if value.dtype == object:
+        return _each(lambda reference: _from_hdf5(item.file[reference]), value)
+    return value
+
+
+def _each(function, cell):
+    converted = np.empty(cell.shape, dtype=object)
+    for place in np.ndindex(cell.shape):
+        converted[place] = function(cell[place])
+    return converted
+
+
+@contextmanager
+def naming(path):
+    """Put the file's path in front of the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def require(content, names):
+    """Raise ValueError unless every field of `names` is in the dict `content`."""
+    for name in names:
+        if name not in content:
+            raise ValueError(
+                f"field {name} is missing, found {sorted(content)}; is this the right kind of file?"
+            )
+
+
+def numbers(value, field):
+    """`value` as read, checked to be an array of real numbers; ValueError names `field`."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "buif":
+        raise ValueError(f"field {field} holds {value!r:.80}, expected numbers")
+    return value
+
+
+def number(value, field):
+    """`value` as float, checked to be a single number; ValueError names `field`."""
+    value = numbers(value, field)
+    if value.size != 1:
+        raise ValueError(f"field {field} has shape {value.shape}, expected a single number")
+    return float(value.item())
+
+
+def cells(value):
+    """Items of a cell in a list; what is no cell counts as a cell of one, nothing as of none."""
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            return list(value.ravel())
+        if value.size == 0:
+            return []
+    return [value]
+
+
+def zero_based(pulses, field, n_samples):
+    """Discharge times counted from 0, from MATLAB's counted from 1.
+
+    Parameters
+    ----------
+    pulses : numpy.ndarray
+        Of any number type (files mix uint16, int32 and double), one row or column.
+    field : str
+        Name in error messages.
+    n_samples : int
+        Length of the signal.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+
+    Raises
+    ------
+    ValueError
+        When a pulse is no whole number from 1 to `n_samples`.
+    """
+    pulses = numbers(pulses, field)
+    if pulses.size and pulses.size != max(pulses.shape):
+        raise ValueError(f"field {field} has shape {pulses.shape}, expected one row of pulses")
+    pulses = pulses.ravel()
+    wrong = pulses[~((pulses >= 1) & (pulses <= n_samples) & (pulses % 1 == 0))]
+    if len(wrong):
+        raise ValueError(
+            f"field {field} holds {wrong[0]}, expected whole sample numbers from 1 to {n_samples}, "
+            "the length of the signal"
+        )
+    return pulses.astype(np.int64) - 1

@@ -1,0 +1,120 @@
+"""Reader for the .mat files of MUedit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from hdsemg_nb.cbss import pulse_to_noise_ratio
+from hdsemg_nb.datasets.matfile import cells, naming, number, numbers, read_mat, require, zero_based
+from hdsemg_nb.recording import Grid, Recording
+
+
+def load_muedit(path, grid=0, subject="", mvc=float("nan")):
+    """Read one grid of a .mat file that MUedit decomposed or edited, MATLAB 5 or v7.3.
+
+    MUedit (Avrillon et al., https://github.com/simonavrillon/MUedit) stores the struct `signal`
+    and, once edited, the struct `edition`, whose discharge times and pulse trains are then taken.
+    Channels are put in row-major order over the electrode grid. Channels that EMGmask marks are
+    left out, as in MUedit's own decomposition; motor units without discharges are left out too.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    grid : int
+        Which of the grids in the file, counted from 0.
+    subject : str
+    mvc : float
+        Contraction intensity in % MVC, not told by the file.
+
+    Returns
+    -------
+    recording.Recording
+        EMG with the scale of the file, which does not tell its unit: mV where MUedit read an
+        .otb+, with a supply of 3.3 V whatever the amplifier. `pnr` is that of the pulse trains,
+        which MUedit stores squared with their sign as `cbss.pulse_to_noise_ratio` expects, over
+        the samples decomposed (elsewhere they are 0); NaN without pulse trains.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the file is broken, has no such grid, or a field cannot be right; names file and
+        field.
+    """
+    with naming(path):
+        content = read_mat(path)
+        require(content, ["signal"])
+        signal = content["signal"]
+        require(signal, ["data", "fsamp", "coordinates", "IED"])
+        n_grids = len(cells(signal["coordinates"]))
+        if not 0 <= grid < n_grids:
+            raise ValueError(f"grid={grid}, but the file has {n_grids} grid(s), counted from 0")
+        emg, layout = _channels(signal, grid)
+        discharges, pnr = _motor_units(content, grid, emg.shape[1])
+        return Recording(
+            emg=emg,
+            fs=number(signal["fsamp"], "signal.fsamp"),
+            discharges=discharges,
+            pnr=pnr,
+            grid=layout,
+            subject=subject,
+            muscle=_item(signal, "muscle", grid, ""),
+            mvc=mvc,
+            source=f"MUedit file {Path(path).name}, grid {grid}",
+        )
+
+
+def _item(struct, name, grid, missing):
+    """Item of one grid in a cell with one for each grid; `missing` when it is not there."""
+    items = cells(struct[name]) if name in struct else []
+    return items[grid] if grid < len(items) else missing
+
+
+def _channels(signal, grid):
+    """EMG and `Grid` of the good channels of one grid, in row-major order."""
+    places = [numbers(x, "signal.coordinates") for x in cells(signal["coordinates"])]
+    first = sum(len(x) for x in places[:grid])
+    electrodes = places[grid].astype(np.int64) - 1  # counted from 1 in the file
+    rows = numbers(signal["data"], "signal.data")[first : first + len(electrodes)]
+    masked = _item(signal, "EMGmask", grid, np.zeros(len(electrodes)))
+    masked = numbers(masked, "signal.EMGmask").ravel() != 0
+    if not len(rows) == len(electrodes) == len(masked):
+        raise ValueError(
+            f"field signal.data has {len(rows)} channels for grid {grid}, signal.coordinates "
+            f"{len(electrodes)}, signal.EMGmask {len(masked)}; the three must be equal"
+        )
+    good = np.flatnonzero(~masked)
+    order = good[np.lexsort(electrodes[good, ::-1].T)]
+    ied = numbers(signal["IED"], "signal.IED").ravel()
+    if grid >= len(ied):
+        raise ValueError(f"field signal.IED has {len(ied)} value(s), none for grid {grid}")
+    return rows[order], Grid(electrodes[order], float(ied[grid]))
+
+
+def _motor_units(content, grid, n_samples):
+    """Discharge times of the motor units of one grid, and their pulse-to-noise ratios."""
+    name = "edition" if "edition" in content else "signal"
+    table = content[name].get("Dischargetimes", np.empty(0))
+    if not isinstance(table, np.ndarray) or (table.size and table.dtype != object):
+        raise ValueError(f"field {name}.Dischargetimes must be a cell, {{grid, motor unit}}")
+    trains = numbers(_item(content[name], "Pulsetrain", grid, np.empty(0)), f"{name}.Pulsetrain")
+    if trains.size and trains.shape[1] != n_samples:
+        raise ValueError(
+            f"field {name}.Pulsetrain has {trains.shape[1]} samples, signal.data {n_samples}"
+        )
+    discharges, pnr = [], []
+    for unit, pulses in enumerate(table[grid] if grid < len(table) else []):
+        field = f"{name}.Dischargetimes{{{grid + 1},{unit + 1}}}"
+        times = zero_based(pulses, field, n_samples)
+        if len(times):  # rows are as long as that of the grid with most motor units
+            discharges.append(times)
+            pnr.append(_pnr(trains[unit], times) if unit < len(trains) else np.nan)
+    return discharges, pnr
+
+
+def _pnr(train, times):
+    """Pulse-to-noise ratio over the samples decomposed; the pulse train is 0 in the others."""
+    decomposed = train != 0
+    place = np.cumsum(decomposed) - 1
+    return pulse_to_noise_ratio(train[decomposed], place[times[decomposed[times]]])

@@ -1,0 +1,346 @@
+"""The DEMUSE reader on files written in the format of the Hug data, whole and broken."""
+
+import hashlib
+import io
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import requests
+import scipy.io
+
+from hdsemg_nb.datasets.hug2021 import fetch_hug_operators, load_demuse, load_hug2021
+
+N = 700
+MATLAB_CLASS = {"f8": "double", "u1": "uint8", "u2": "uint16", "i4": "int32"}
+
+
+def cell(items, shape):
+    out = np.empty(shape, dtype=object)
+    for place, item in zip(np.ndindex(shape), items, strict=True):
+        out[place] = item
+    return out
+
+
+def save_v5(path, content):
+    scipy.io.savemat(path, content, do_compression=True)
+
+
+def save_v73(path, content):
+    """As MATLAB's save -v7.3: axes reversed, cells as references, empty arrays as their shape."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, value in content.items():
+            put(file, name, value)
+    with open(path, "r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+
+
+def put(parent, name, value):
+    if isinstance(value, dict):
+        group = parent.create_group(name)
+        group.attrs["MATLAB_class"] = np.bytes_("struct")
+        for key, item in value.items():
+            put(group, key, item)
+        return
+    is_text = isinstance(value, str)
+    value = np.array([[ord(x) for x in value]], "u2") if is_text else np.atleast_2d(value)
+    kind = "cell" if value.dtype == object else MATLAB_CLASS[value.dtype.str[1:]]
+    if value.size == 0:
+        dataset = parent.create_dataset(name, data=np.array(value.shape, dtype="u8"))
+        dataset.attrs["MATLAB_empty"] = np.uint8(1)
+    elif kind == "cell":
+        hidden = parent.file.require_group("#refs#")
+        references = np.empty(value.T.shape, dtype=h5py.ref_dtype)
+        for place in np.ndindex(value.shape):
+            key = f"r{len(hidden)}"
+            put(hidden, key, value[place])
+            references[place[::-1]] = hidden[key].ref
+        dataset = parent.create_dataset(name, data=references, dtype=h5py.ref_dtype)
+    else:
+        dataset = parent.create_dataset(name, data=value.T)
+    dataset.attrs["MATLAB_class"] = np.bytes_("char" if is_text else kind)
+
+
+def demuse(units=2, shape=(13, 5), empty=((0, 0),), seed=0):
+    """Content of a DEMUSE file: even motor units hold uint16 pulses, odd ones int32."""
+    rng = np.random.default_rng([seed, units])
+    places = list(np.ndindex(shape))
+    nothing = np.empty((0, 0), dtype=np.uint8)
+    signals = [nothing if p in empty else rng.normal(size=(1, N)) for p in places]
+    pulses = [np.sort(rng.choice(N, 20 + k // 2, replace=False)) + 1 for k in range(units)]
+    pulses = [x[None].astype((np.uint16, np.int32)[k % 2]) for k, x in enumerate(pulses)]
+    return {
+        "SIG": cell(signals, shape),
+        "MUPulses": cell(pulses, (1, units)),
+        "IPTs": rng.normal(size=(units, N)),
+        "PNR": rng.uniform(25, 45, size=(1, units)),
+        "MUIDs": cell([f"A{k}" for k in range(units)], (1, units)),
+        "fsamp": np.array([[2048]], dtype=np.uint16),
+        "IED": np.array([[8]], dtype=np.uint8),
+        "discardChannelsVec": np.zeros(shape, dtype=np.uint8),
+        "SIGFileName": "vaMiKT_10.otb+",
+    }
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "vaMiKT_10_GM.mat"
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+@pytest.mark.parametrize("units", [1, 2, 31])
+def test_reads_what_was_written(path, save, units):
+    content = demuse(units)
+    save(path, content)
+    recording = load_demuse(path, subject="S10", muscle="GM", mvc=10.0)
+    places = list(np.ndindex(13, 5))[1:]  # row-major without the corner
+    expected = np.vstack([content["SIG"][place] for place in places]).astype(np.float32)
+    np.testing.assert_array_equal(recording.emg, expected)
+    np.testing.assert_array_equal(recording.grid.electrodes, places)
+    np.testing.assert_array_equal(recording.pnr, content["PNR"].ravel())
+    assert (recording.fs, recording.grid.ied_mm, recording.n_motor_units) == (2048, 8, units)
+    assert (recording.subject, recording.muscle, recording.mvc) == ("S10", "GM", 10)
+    for times, pulses in zip(recording.discharges, content["MUPulses"].ravel(), strict=True):
+        assert times.dtype == np.int64
+        np.testing.assert_array_equal(times, pulses.ravel().astype(int) - 1)
+
+
+def test_late_uint16_pulses_keep_their_place(path):
+    content = demuse(1)
+    content["SIG"] = cell([np.zeros((1, 70_000))] * 4, (2, 2))
+    content["MUPulses"] = cell([np.array([[1, 40_000, 65_535]], np.uint16)], (1, 1))
+    del content["discardChannelsVec"]
+    save_v5(path, content)
+    assert load_demuse(path).discharges[0].tolist() == [0, 39_999, 65_534]
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+def test_empty_places_and_missing_ied_follow_the_grid(path, save):
+    content = demuse(shape=(8, 4), empty=((7, 3), (2, 1)))
+    del content["IED"]
+    save(path, content)
+    grid = load_demuse(path).grid
+    assert len(grid.electrodes) == 30
+    assert grid.ied_mm == 10
+    assert np.isnan(grid.image(np.zeros(30))[[7, 2], [3, 1]]).all()
+
+
+def test_grid_without_known_distance_is_none(path):
+    content = demuse(shape=(4, 4), empty=())
+    del content["IED"]
+    save_v5(path, content)
+    assert load_demuse(path).grid is None
+
+
+def test_discarded_channels_are_splined_along_the_channel_number(path):
+    content = demuse(empty=((0, 4),))
+    places = [place for place in np.ndindex(13, 5) if place != (0, 4)]
+    rng = np.random.default_rng(3)
+    coefficients = rng.normal(size=(4, N))
+    channel = np.linspace(-1, 1, 64)
+    cubic = np.stack([np.polyval(coefficients[:, t], channel) for t in range(N)], axis=1)
+    for k, place in enumerate(places):
+        content["SIG"][place] = cubic[k][None]
+    for place in ((0, 0), (1, 1), (6, 2), (6, 3)):
+        content["SIG"][place] = rng.normal(size=(1, N)) * 1e3
+        content["discardChannelsVec"][place] = 1
+    save_v5(path, content)
+    np.testing.assert_allclose(load_demuse(path).emg, cubic, atol=1e-4)  # the spline of a cubic
+
+
+def test_optional_fields_may_be_missing(path):
+    content = demuse()
+    save_v5(path, {name: content[name] for name in ("SIG", "MUPulses", "fsamp")})
+    recording = load_demuse(path)
+    assert np.isnan(recording.pnr).all()
+    assert recording.grid.ied_mm == 8
+
+
+@pytest.mark.parametrize("collapsed", [lambda pulses: pulses, np.transpose])
+def test_a_single_motor_unit_outside_its_cell_is_read(path, collapsed):
+    content = demuse(1)
+    pulses = content["MUPulses"][0, 0]
+    save_v5(path, content | {"MUPulses": collapsed(pulses)})
+    (times,) = load_demuse(path).discharges
+    np.testing.assert_array_equal(times, pulses[0].astype(int) - 1)
+
+
+def test_no_motor_unit(path):
+    content = demuse(1)
+    content |= {"MUPulses": np.empty((0, 0)), "PNR": np.empty((0, 0))}
+    save_v5(path, content)
+    assert load_demuse(path).n_motor_units == 0
+
+
+def test_min_discharges_keeps_the_units_that_have_as_many(path):
+    content = demuse(4)  # 20, 20, 21, 21 discharges
+    save_v5(path, content)
+    recording = load_demuse(path, min_discharges=21)
+    np.testing.assert_array_equal(recording.pnr, content["PNR"][0, 2:])
+    assert [len(times) for times in recording.discharges] == [21, 21]
+
+
+def changed(field, place, value):
+    content = demuse()
+    if place is None:
+        content[field] = value
+    else:
+        content[field][place] = value
+    return content
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+@pytest.mark.parametrize(
+    ("field", "place", "value", "message"),
+    [
+        ("SIG", (3, 2), np.zeros((1, N - 1)), r"SIG\{4,3\} has 699 samples, SIG\{1,2\} has 700"),
+        ("SIG", (3, 2), "noise", r"SIG\{4,3\} holds 'noise', expected numbers"),
+        ("SIG", None, np.zeros((64, N)), "SIG must be a cell"),
+        ("SIG", None, cell([np.empty((0, 0))] * 4, (2, 2)), "SIG holds no signal"),
+        ("SIG", (3, 2), np.full((1, N), np.nan), "emg holds nan at channel 16"),
+        ("MUPulses", (0, 1), np.array([[5, N + 1]], np.int32), r"MUPulses\{2\} holds 701"),
+        ("MUPulses", (0, 1), np.array([[0, 5]], np.int32), r"MUPulses\{2\} holds 0"),
+        ("MUPulses", (0, 1), np.array([[1.5, 5]]), r"MUPulses\{2\} holds 1.5"),
+        ("MUPulses", (0, 1), "A1", r"MUPulses\{2\} holds 'A1', expected numbers"),
+        ("MUPulses", (0, 1), np.array([[9.0, 5]]), r"discharges\[1\] goes from 8 to 4"),
+        ("fsamp", None, "2048 Hz", "fsamp holds '2048 Hz', expected numbers"),
+        ("fsamp", None, np.ones((1, 2)), "fsamp has shape"),
+        ("PNR", None, "good", "PNR holds 'good'"),
+        ("PNR", None, np.ones((1, 3)), "PNR has 3 values for 2 motor units"),
+        ("IED", None, "8 mm", "IED holds '8 mm'"),
+        ("discardChannelsVec", None, np.zeros((5, 13)), "discardChannelsVec has shape"),
+        ("discardChannelsVec", None, np.ones((13, 5)), "discardChannelsVec leaves 0 channel"),
+    ],
+)
+def test_a_broken_field_is_named_with_its_file(path, save, field, place, value, message):
+    save(path, changed(field, place, value))
+    with pytest.raises(ValueError, match=rf"vaMiKT_10_GM\.mat: .*{message}"):
+        load_demuse(path)
+
+
+@pytest.mark.parametrize("field", ["SIG", "MUPulses", "fsamp"])
+def test_a_missing_field_is_named(path, field):
+    content = demuse()
+    del content[field]
+    save_v5(path, content)
+    with pytest.raises(ValueError, match=rf"vaMiKT_10_GM\.mat: field {field} is missing"):
+        load_demuse(path)
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+def test_a_truncated_file_is_named(path, save):
+    save(path, demuse())
+    whole = path.read_bytes()
+    for kept in (0.9, 0.5, 0.1, 0):
+        path.write_bytes(whole[: int(kept * len(whole))])
+        with pytest.raises(ValueError, match=r"vaMiKT_10_GM\.mat: cannot be read as a MATLAB file"):
+            load_demuse(path)
+
+
+def test_a_missing_file_is_named(path):
+    with pytest.raises(FileNotFoundError, match=r"vaMiKT_10_GM\.mat: no such file"):
+        load_demuse(path)
+
+
+def archive(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()  # empty: finding must not read
+
+
+def test_files_are_found_by_folder_and_name_without_reading(tmp_path):
+    names = ["raw/S10/aB_1x_50_GM.mat", "raw/S10/aBx_10_GM.mat", "raw/S2/cD_30_GM.mat"]
+    others = ["raw/S2/cD_30_GL.mat", "raw/S14/eF_10_GM.mat", "raw/S2/standing.mat"]
+    archive(tmp_path, names + others + ["other/gH_10_GM.mat", "raw/S2/cD_10_GM_edited.mat"])
+    found = load_hug2021(tmp_path, min_discharges=301)
+    assert [(f.subject, f.mvc) for f in found] == [("S2", 30), ("S10", 10), ("S10", 50)]
+    assert {(f.muscle, f.min_discharges) for f in found} == {("GM", 301)}
+    assert [f.subject for f in load_hug2021(tmp_path, muscle="GL")] == ["S2"]
+    assert {f.subject for f in load_hug2021(tmp_path, exclude="S2")} == {"S10", "S14"}
+
+
+def test_a_found_file_loads_as_its_participant(tmp_path):
+    archive(tmp_path, ["S3/iJ_30_GL.mat"])
+    save_v5(tmp_path / "S3/iJ_30_GL.mat", demuse(4))
+    (file,) = load_hug2021(tmp_path, muscle="GL", min_discharges=21)
+    recording = file.load()
+    assert (recording.subject, recording.muscle, recording.mvc) == ("S3", "GL", 30)
+    assert recording.n_motor_units == 2
+
+
+@pytest.mark.parametrize("names", [[], ["S14/eF_10_GM.mat"], ["S1/aB_10_SOL.mat"]])
+def test_nothing_found_tells_the_layout(tmp_path, names):
+    archive(tmp_path, names)
+    with pytest.raises(FileNotFoundError, match=r"expected S<number>/<code>_<MVC>_<muscle>\.mat"):
+        load_hug2021(tmp_path)
+
+
+def test_two_files_of_one_participant_and_intensity_are_refused(tmp_path):
+    archive(tmp_path, ["raw/S1/aB_10_GM.mat", "edited/S1/aB_10_GM.mat"])
+    with pytest.raises(ValueError, match="both S1 at 10 % MVC"):
+        load_hug2021(tmp_path)
+
+
+class Answer(io.BytesIO):
+    """What `requests.get` returns, as far as pooch looks at it."""
+
+    status_code = 200
+
+    def __init__(self, content=b"", document=None, url=""):
+        super().__init__(content)
+        self.json, self.url = lambda: document, url
+        self.headers = {"content-length": len(content)}
+
+    def raise_for_status(self):
+        pass
+
+    def iter_content(self, chunk_size):
+        return iter(lambda: self.read(chunk_size), b"")
+
+
+def figshare(packed, md5):
+    """`requests.get` for a figshare article with one file."""
+    listing = {"name": "any.zip", "computed_md5": md5, "download_url": "https://files/1"}
+    answers = {
+        "https://doi.org/10.6084/m9.figshare.13695937.v1": {"url": "https://figshare.com/a/1"},
+        "https://api.figshare.com/v2/articles?doi=10.6084/m9.figshare.13695937.v1": {
+            "document": [{"id": 13695937}]
+        },
+        "https://api.figshare.com/v2/articles/13695937/versions/1": {
+            "document": {"files": [listing]}
+        },
+        "https://files/1": {"content": packed},
+    }
+    return lambda url, **_: Answer(**answers[url])
+
+
+@pytest.fixture
+def packed(path):
+    save_v5(path, demuse())
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.write(path, "Experimental_data_Raw/GL_10.mat")
+    return buffer.getvalue()
+
+
+def test_the_operators_are_fetched_with_names_from_the_repository(tmp_path, packed, monkeypatch):
+    monkeypatch.setattr(requests, "get", figshare(packed, hashlib.md5(packed).hexdigest()))
+    (fetched,) = fetch_hug_operators(tmp_path / "operators")
+    assert fetched.name == "GL_10.mat"
+    assert load_demuse(fetched).n_motor_units == 2
+
+
+def test_a_damaged_download_tells_what_to_do(tmp_path, packed, monkeypatch):
+    monkeypatch.setattr(requests, "get", figshare(packed, "0" * 32))
+    with pytest.raises(RuntimeError, match="try again, or put the files by hand into"):
+        fetch_hug_operators(tmp_path / "operators")
+
+
+def test_no_connection_tells_what_to_do(tmp_path, monkeypatch):
+    def refuse(url, **_):
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(requests, "get", refuse)
+    with pytest.raises(RuntimeError, match="no route.*Check the connection"):
+        fetch_hug_operators(tmp_path / "operators")

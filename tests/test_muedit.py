@@ -1,0 +1,176 @@
+"""The MUedit reader on files written in MUedit's format, whole and broken."""
+
+import numpy as np
+import pytest
+from test_hug2021 import cell, save_v5, save_v73
+
+from hdsemg_nb.cbss import pulse_to_noise_ratio
+from hdsemg_nb.datasets.muedit import load_muedit
+
+N = 300
+NOTHING = np.empty((0, 0))
+# electrodes numbered down the columns: 2 x 3 and 2 x 2 grids, row and column counted from 1
+COORDINATES = [
+    np.array([(r, c) for c in range(1, columns + 1) for r in (1, 2)], dtype=float)
+    for columns in (3, 2)
+]
+PULSES = [[10, 100, 200], [55, 155]]
+
+
+def muedit():
+    """Grid 0 has two motor units, grid 1 one; the second half of the signal is not decomposed."""
+    rng = np.random.default_rng(11)
+    trains = rng.uniform(-0.01, 0.01, size=(2, N))
+    for train, times in zip(trains, PULSES, strict=True):
+        train[np.array(times) - 1] = 1
+    trains[:, 210:] = 0
+    row = [np.array([times], dtype=float) for times in PULSES]
+    mask = np.zeros((6, 1))
+    mask[3] = 1
+    signal = {
+        "data": rng.normal(size=(12, N)),  # two channels belong to no grid
+        "fsamp": np.array([[2048.0]]),
+        "nChan": np.array([[12.0]]),
+        "ngrid": np.array([[2.0]]),
+        "gridname": cell(["GR08MM1305", "GR10MM0808"], (1, 2)),
+        "muscle": cell(["GM", "GL"], (1, 2)),
+        "coordinates": cell(COORDINATES, (1, 2)),
+        "IED": np.array([[8.0, 10.0]]),
+        "EMGmask": cell([mask, np.zeros((4, 1))], (1, 2)),
+        "Pulsetrain": cell([trains, trains[:1]], (1, 2)),
+        "Dischargetimes": cell([row[0], row[1], row[0], NOTHING], (2, 2)),
+    }
+    return {"signal": signal, "parameters": {"NITER": np.array([[50.0]])}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "trial_decomp.mat"
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+def test_reads_the_good_channels_of_one_grid_in_row_major_order(path, save):
+    content = muedit()
+    save(path, content)
+    recording = load_muedit(path, subject="S01", mvc=20.0)
+    order = [0, 2, 4, 1, 5]  # channel 3, row 1 column 1, is masked
+    np.testing.assert_array_equal(
+        recording.emg, content["signal"]["data"][order].astype(np.float32)
+    )
+    places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)]
+    np.testing.assert_array_equal(recording.grid.electrodes, places)
+    assert (recording.fs, recording.grid.ied_mm, recording.muscle) == (2048, 8, "GM")
+    assert (recording.subject, recording.mvc) == ("S01", 20)
+    assert [times.tolist() for times in recording.discharges] == [[9, 99, 199], [54, 154]]
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+def test_second_grid_has_its_own_channels_and_motor_units(path, save):
+    content = muedit()
+    save(path, content)
+    recording = load_muedit(path, grid=1)
+    expected = content["signal"]["data"][[6, 8, 7, 9]].astype(np.float32)
+    np.testing.assert_array_equal(recording.emg, expected)
+    assert (recording.grid.ied_mm, recording.muscle) == (10, "GL")
+    assert [times.tolist() for times in recording.discharges] == [[9, 99, 199]]
+
+
+def test_pnr_counts_only_the_samples_decomposed(path):
+    content = muedit()
+    save_v5(path, content)
+    decomposed = content["signal"]["Pulsetrain"][0, 0][:, :210]
+    expected = [
+        pulse_to_noise_ratio(train, np.array(times) - 1)
+        for train, times in zip(decomposed, PULSES, strict=True)
+    ]
+    np.testing.assert_allclose(load_muedit(path).pnr, expected)
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+def test_edited_discharge_times_win(path, save):
+    content = muedit()
+    edited = content["signal"]["Pulsetrain"][0, 0][1:]
+    content["edition"] = {
+        "Pulsetrain": cell([edited, NOTHING], (1, 2)),
+        "Dischargetimes": cell([np.array([[55.0, 155, 205]])], (1, 1)),
+    }
+    save(path, content)
+    recording = load_muedit(path)
+    assert [times.tolist() for times in recording.discharges] == [[54, 154, 204]]
+    expected = pulse_to_noise_ratio(edited[0, :210], recording.discharges[0])
+    np.testing.assert_allclose(recording.pnr, [expected])
+    assert load_muedit(path, grid=1).n_motor_units == 0
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+def test_one_grid_and_one_motor_unit(path, save):
+    content = muedit()
+    signal = content["signal"]
+    signal["coordinates"], signal["EMGmask"] = cell(COORDINATES[:1], (1, 1)), NOTHING
+    signal["Dischargetimes"] = cell([np.array([[7.0]])], (1, 1))
+    del signal["Pulsetrain"], signal["muscle"]
+    save(path, content)
+    recording = load_muedit(path)
+    assert recording.n_channels == 6
+    assert [times.tolist() for times in recording.discharges] == [[6]]
+    assert np.isnan(recording.pnr).all()
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("data", "noise", "signal.data holds 'noise'"),
+        ("data", np.zeros((4, N)), "signal.data has 4 channels for grid 0, signal.coordinates 6"),
+        ("EMGmask", cell([np.zeros((5, 1))], (1, 1)), "signal.EMGmask 5"),
+        ("fsamp", "2048", "signal.fsamp holds '2048'"),
+        ("IED", np.empty((0, 0)), "signal.IED has 0 value"),
+        ("coordinates", cell([np.zeros((6, 2))], (1, 1)), "electrodes must be non-negative"),
+        ("coordinates", NOTHING, r"grid=0, but the file has 0 grid"),
+        ("Dischargetimes", np.array([[1.0, 2]]), "signal.Dischargetimes must be a cell"),
+        ("Dischargetimes", "A1", "signal.Dischargetimes must be a cell"),
+        (
+            "Dischargetimes",
+            cell([np.array([[5.0, N + 1]])], (1, 1)),
+            r"signal.Dischargetimes\{1,1\} holds 301",
+        ),
+        (
+            "Dischargetimes",
+            cell([np.array([[5.0]]), "A1"], (1, 2)),
+            r"signal.Dischargetimes\{1,2\} holds 'A1'",
+        ),
+        ("Pulsetrain", cell(["x"], (1, 1)), "signal.Pulsetrain holds 'x'"),
+        ("Pulsetrain", cell([np.zeros((2, 7))], (1, 1)), "signal.Pulsetrain has 7 samples"),
+    ],
+)
+def test_a_broken_field_is_named_with_its_file(path, save, field, value, message):
+    content = muedit()
+    content["signal"][field] = value
+    save(path, content)
+    with pytest.raises(ValueError, match=rf"trial_decomp\.mat: .*{message}"):
+        load_muedit(path)
+
+
+@pytest.mark.parametrize("field", ["data", "fsamp", "coordinates", "IED"])
+def test_a_missing_field_is_named(path, field):
+    content = muedit()
+    del content["signal"][field]
+    save_v73(path, content)
+    with pytest.raises(ValueError, match=rf"trial_decomp\.mat: field {field} is missing"):
+        load_muedit(path)
+
+
+def test_what_is_no_muedit_file_is_named(path):
+    save_v5(path, {"parameters": np.ones(3)})
+    with pytest.raises(ValueError, match=r"trial_decomp\.mat: field signal is missing"):
+        load_muedit(path)
+    path.write_bytes(b"text")
+    with pytest.raises(ValueError, match=r"trial_decomp\.mat: cannot be read as a MATLAB file"):
+        load_muedit(path)
+
+
+@pytest.mark.parametrize("grid", [2, -1])
+def test_a_grid_that_is_not_there_is_named(path, grid):
+    save_v5(path, muedit())
+    with pytest.raises(ValueError, match=rf"grid={grid}, but the file has 2 grid"):
+        load_muedit(path, grid=grid)
