@@ -11,6 +11,7 @@ from types import FunctionType, ModuleType
 
 import yaml
 
+from hdsemg_nb import sweep
 from hdsemg_nb.models import check_network
 from hdsemg_nb.train import Run
 
@@ -27,6 +28,28 @@ class Params:
         Folder, from the project root, for figures/ and tables/; "." for the project's own.
     seed : int
         Of everything drawn at random.
+    source : str
+        Recordings to analyse: "synthetic", "hug2021" or "sample".
+    folder : str
+        Of the Hug et al. 2021 files; "" for the other sources.
+    n_subjects : int
+        Participants of the synthetic cohort.
+    mvc : list
+        Its intensities in % of the maximal voluntary contraction.
+    seconds : float
+        Length of its recordings in s.
+    grid : list of dict
+        Runs of the sweep, see `sweep.expand`.
+    only : list of int
+        Numbers of the recordings to sweep, for a share of a job array; [] for all.
+    workers : int
+        Processes of the sweep, 0 for one on a GPU, else one for each core.
+    scheduler : str
+        Address of a Dask scheduler, "tcp://..."; "" for this machine.
+    results : str
+        Table of all counts, written by the sweep and read by the analysis; below the project.
+    n_decomposed : int
+        Recordings that blind source separation is tried on.
     sample_seconds : list of float
         First and last second of the real recording to use.
     tour : dict
@@ -40,6 +63,17 @@ class Params:
     profile: str
     output: str
     seed: int
+    source: str
+    folder: str
+    n_subjects: int
+    mvc: list
+    seconds: float
+    grid: list
+    only: list
+    workers: int
+    scheduler: str
+    results: str
+    n_decomposed: int
     sample_seconds: list
     tour: dict
     n_motor_units: int
@@ -76,6 +110,8 @@ def check(settings, kind=Params, where="the parameters"):
             )
     if "tour" in settings and kind is Params:
         _check_tour(settings["tour"])
+    for number, entry in enumerate(settings.get("grid", ())):
+        _check_entry(entry, f"entry {number} of grid")
 
 
 def _check_tour(tour):
@@ -88,6 +124,19 @@ def _check_tour(tour):
         raise ValueError(f"tour lacks {sorted(missing)}")
     check_network(tour["network"], tour["window"])
     Run(**tour)  # refuses impossible values
+
+
+def _check_entry(entry, where):
+    """Refuse settings of a grid that stand for an impossible run."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is {entry!r}, expected settings such as network: ML-DCNN")
+    for name, value in entry.items():
+        for item in value if isinstance(value, list) else [value]:
+            check({name: item}, Run, where)
+    missing = {"network", "window", "step"} - set(entry)
+    if missing:
+        raise ValueError(f"{where} lacks {sorted(missing)}")
+    sweep.expand([entry])
 
 
 def _fits(value, kind):

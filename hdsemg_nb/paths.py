@@ -30,17 +30,25 @@ def output_folder(folder, kind):
     return path
 
 
-def write_whole(path, text):
-    """Write a text file so that it is there whole or not at all.
+def sweep_folder(profile):
+    """Folder with one result file for each run of the sweep of a profile."""
+    return PROJECT / "runs" / profile / "sweep"
+
+
+def write_whole(path, content):
+    """Write a file so that it is there whole or not at all.
 
     Parameters
     ----------
     path : pathlib.Path
-    text : str
+    content : str or bytes
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """One HD-sEMG recording with its discharge times, checked when it is made."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -195,6 +196,30 @@ class Recording:
             )
         kept = [d[(d >= start) & (d < stop)] - start for d in self.discharges]
         return replace(self, emg=self.emg[:, start:stop], discharges=kept)
+
+
+class Recordings(Sequence):
+    """Recordings that are read when they are asked for, one at a time, and not kept.
+
+    A slice is again `Recordings`, unread.
+
+    Parameters
+    ----------
+    loaders : iterable of callable
+        Each returns a `Recording` when called without arguments; picklable where the recordings
+        are sent to other processes.
+    """
+
+    def __init__(self, loaders):
+        self.loaders = list(loaders)
+
+    def __len__(self):
+        return len(self.loaders)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Recordings(self.loaders[index])
+        return self.loaders[index]()
 
 
 def _checked_emg(emg):

@@ -135,12 +135,29 @@ def labels(discharges, starts, window, span="step"):
     ValueError
         For an unknown span, or span "step" when the starts do not tell one step.
     """
-    low, high = _label_borders(np.asarray(starts), window, span)
+    low, high = label_borders(np.asarray(starts), window, span)
     hits = [np.searchsorted(times, high) > np.searchsorted(times, low) for times in discharges]
     return np.array(hits, dtype=np.uint8).reshape(len(hits), len(low)).T
 
 
-def _label_borders(starts, window, span):
+def label_borders(starts, window, span):
+    """First sample, and the one after the last, that the label of each window looks at.
+
+    Parameters
+    ----------
+    starts, window, span
+        As for `labels`.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (windows,)
+    numpy.ndarray of int64, shape (windows,)
+
+    Raises
+    ------
+    ValueError
+        When the span is unknown, or the starts are not one step apart.
+    """
     if span not in SPANS:
         raise ValueError(f"span={span!r} is unknown; choose one of {SPANS}")
     length = window

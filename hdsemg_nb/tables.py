@@ -5,7 +5,7 @@ import re
 from hdsemg_nb import paths
 
 
-def save(table, stem, output, note, digits=2):
+def save(table, stem, output, note, digits=2, printed=None):
     """Write a table as CSV and LaTeX.
 
     Parameters
@@ -19,6 +19,9 @@ def save(table, stem, output, note, digits=2):
         Which data and profile: a comment line at the top of the CSV, the caption in LaTeX.
     digits : int
         Decimals of the LaTeX table; the CSV keeps all.
+    printed : pandas.DataFrame, optional
+        The table as people read it, for LaTeX in place of `table`: for example
+        `published.printed`, whose cells are mean ± SD.
 
     Returns
     -------
@@ -28,7 +31,7 @@ def save(table, stem, output, note, digits=2):
     folder = paths.output_folder(output, "tables")
     csv = f"# {note}\n" + table.to_csv(index=False, lineterminator="\n")
     caption = re.sub(r"([%&_#$])", r"\\\1", note)
-    latex = table.to_latex(
+    latex = (table if printed is None else printed).to_latex(
         index=False,
         escape=True,
         na_rep="--",
@@ -36,6 +39,7 @@ def save(table, stem, output, note, digits=2):
         position="ht",
         float_format=f"%.{digits}f",
     )
+    latex = latex.replace("±", r"$\pm$")
     for suffix, text in {"csv": csv, "tex": latex}.items():
         paths.write_whole(folder / f"{stem}.{suffix}", text)
     return table

@@ -13,6 +13,7 @@ from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.models import build_model, check_network
 
+COUNTED = ["n_windows", "tp", "fp", "fn"]
 FILTER = "motor-unit filter"  # the linear baseline, `cbss.MotorUnitFilter`
 
 
@@ -45,9 +46,11 @@ class Run:
         Windows per batch.
     threshold : float
         Probability from which a window counts as a discharge; 0.5 is our reading.
-    bf16 : bool
-        Forward pass in bfloat16 (`torch.autocast`): about twice as fast for ML-DRSNet on a machine
-        with bfloat16 instructions, slower on one without.
+    bf16 : bool, optional
+        Compute in bfloat16 (`torch.autocast`), the weights stay in float32. Default: where the
+        device has instructions for it (`bf16_supported`).
+    width : float
+        Of ML-DRSNet, see `models.MLDRSNet`; 1 for every other decoder.
     seed : int
         Of the shuffled split, the weights, the order of the windows and the dropout.
 
@@ -71,7 +74,8 @@ class Run:
     weight_decay: float = 1e-6
     batch_size: int = 64
     threshold: float = 0.5
-    bf16: bool = False
+    bf16: bool | None = None
+    width: float = 1.0
     seed: int = 0
 
     def __post_init__(self):
@@ -89,6 +93,7 @@ class Run:
             "weight_decay": self.weight_decay >= 0,
             "batch_size": self.batch_size >= 2,
             "threshold": 0 < self.threshold < 1,
+            "width": self.width == 1 or (self.network == "ML-DRSNet" and 0 < self.width < 1),
         }
         for name, fine in allowed.items():
             if not fine:
@@ -107,6 +112,7 @@ RULES = {
     "weight_decay": "0 or more",
     "batch_size": "at least 2 windows, batch normalisation needs them",
     "threshold": "a probability between 0 and 1",
+    "width": "above 0 and at most 1, and 1 for any decoder but ML-DRSNet",
 }
 
 
@@ -117,7 +123,8 @@ class Result:
     Parameters
     ----------
     counts : pandas.DataFrame
-        `metrics.count_table` of every tested fold.
+        `metrics.count_table` of every tested fold, and the same of its validation windows in
+        columns val_n_windows, val_tp, val_fp, val_fn.
     history : pandas.DataFrame
         Columns fold, epoch, train_loss, val_loss, seconds; empty for the motor-unit filter.
     predictions : numpy.ndarray, shape (windows, motor units)
@@ -141,6 +148,13 @@ class Result:
 def device():
     """The GPU when there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def bf16_supported():
+    """Whether the device has instructions for bfloat16; without them it is slower than float32."""
+    if device().type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def batches(order, size):
@@ -192,29 +206,31 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
             f"{len(fold.train)} training and {len(fold.val)} validation windows: "
             "at least 2 and 1 are needed"
         )
-    model.to(device())
+    model.to(device(), memory_format=torch.channels_last)
     view, starts = _resident(emg, starts, run.window)
     targets = torch.from_numpy(targets).float().to(device())
-    train, val = (torch.from_numpy(part) for part in (fold.train, fold.val))
-    adam = torch.optim.Adam(model.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
+    train, val = (torch.from_numpy(part).to(device()) for part in (fold.train, fold.val))
+    settings = dict(lr=run.learning_rate, weight_decay=run.weight_decay)
+    adam = torch.optim.Adam(model.parameters(), **settings, fused=True)
     shuffle = torch.Generator().manual_seed(run.seed)
     history, best, best_weights = [], np.inf, None
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # dropout
         for epoch in range(run.epochs):
-            began, total = perf_counter(), 0.0
+            began, total = perf_counter(), torch.zeros((), device=device())
             model.train()
-            order = train[torch.randperm(len(train), generator=shuffle)]
+            order = train[torch.randperm(len(train), generator=shuffle).to(device())]
             for batch in batches(order, run.batch_size):
                 logits = _forward(model, _gather(view, starts[batch]), run.bf16)
                 loss = binary_cross_entropy_with_logits(logits, targets[batch])
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
-                total += loss.item() * len(batch)
+                total += loss.detach() * len(batch)  # no .item(): a GPU would wait here
             logits = _logits(model, view, starts[val], run.bf16)
             val_loss = binary_cross_entropy_with_logits(logits, targets[val]).item()
-            history.append((epoch, total / len(train), val_loss, perf_counter() - began))
+            train_loss = total.item() / len(train)
+            history.append((epoch, train_loss, val_loss, perf_counter() - began))
             if val_loss < best:
                 best = val_loss
                 best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
@@ -230,7 +246,7 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
 
 
-def predict(model, emg, starts, window, bf16=False):
+def predict(model, emg, starts, window, bf16=None):
     """Probability of a discharge in each window.
 
     Parameters
@@ -241,14 +257,14 @@ def predict(model, emg, starts, window, bf16=False):
     starts : numpy.ndarray of int64, shape (windows,)
     window : int
         Window W in samples.
-    bf16 : bool
-        Forward pass in bfloat16.
+    bf16 : bool, optional
+        As in `Run`.
 
     Returns
     -------
     numpy.ndarray of float32, shape (windows, motor units)
     """
-    model.to(device())
+    model.to(device(), memory_format=torch.channels_last)
     view, starts = _resident(emg, starts, window)
     return torch.sigmoid(_logits(model, view, starts, bf16)).cpu().numpy()
 
@@ -289,10 +305,11 @@ def cross_validate(recording, run, progress=True):
     epochs = len(folds) * (1 if run.network == FILTER else run.epochs)
     with tqdm(total=epochs, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
         for k, fold in enumerate(folds):
-            probabilities, targets, epochs = decode(recording, run, starts, labels, fold, bar)
-            labels[fold.test], predictions[fold.test] = targets[fold.test], probabilities
-            predicted = probabilities >= run.threshold
-            counts.append(metrics.count_table(labels[fold.test], predicted, fold=k))
+            test, val, targets, epochs = decode(recording, run, starts, labels, fold, bar)
+            labels[fold.test], predictions[fold.test] = targets[fold.test], test
+            table = metrics.count_table(labels[fold.test], test >= run.threshold, fold=k)
+            validation = metrics.count_table(targets[fold.val], val >= run.threshold)
+            counts.append(table.join(validation[COUNTED].add_prefix("val_")))
             history.append(epochs.assign(fold=k))
     counts, history = (pd.concat(x, ignore_index=True) for x in (counts, history))
     return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
@@ -332,7 +349,7 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
 
 
 def _decode_with_network(recording, run, starts, labels, fold, bar):
-    """Probabilities of the test windows, the labels used, and the history of one fold."""
+    """Probabilities of the test and validation windows, labels used, and history of one fold."""
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
     emg = segment.fit_normalisation(recording.emg, mask, run.whiten).apply(recording.emg)
     if run.fit_offsets:
@@ -341,9 +358,14 @@ def _decode_with_network(recording, run, starts, labels, fold, bar):
         labels = segment.labels(shifted, starts, run.window, run.span)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)
-        model = build_model(run.network, run.window, labels.shape[1], recording.n_channels)
+        model = build_model(
+            run.network, run.window, labels.shape[1], recording.n_channels, run.width
+        )
     history = fit(model, emg, starts, labels, fold, run, bar)
-    return predict(model, emg, starts[fold.test], run.window, run.bf16), labels, history
+    test, val = (
+        predict(model, emg, starts[part], run.window, run.bf16) for part in (fold.test, fold.val)
+    )
+    return test, val, labels, history
 
 
 def _decode_with_filter(recording, run, starts, labels, fold, bar):
@@ -351,7 +373,7 @@ def _decode_with_filter(recording, run, starts, labels, fold, bar):
     found = MotorUnitFilter().fit(recording, mask).decode(recording.emg)
     predicted = segment.labels(found, starts, run.window, run.span)
     bar.update()
-    return predicted[fold.test], labels, pd.DataFrame()
+    return predicted[fold.test], predicted[fold.val], labels, pd.DataFrame()
 
 
 def _resident(emg, starts, window):
@@ -361,17 +383,17 @@ def _resident(emg, starts, window):
 
 
 def _gather(view, starts):
-    # (channels, batch, window) -> (batch, channels, window)
-    return view[:, starts].transpose(0, 1).contiguous()
+    return view[:, starts].transpose(0, 1)  # (channels, batch, window) -> (batch, channels, window)
 
 
 def _forward(model, x, bf16):
+    bf16 = bf16_supported() if bf16 is None else bf16
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
         return model(x).float()
 
 
-@torch.no_grad()
-def _logits(model, view, starts, bf16, batch_size=512):
+@torch.inference_mode()
+def _logits(model, view, starts, bf16, batch_size=128):
     model.eval()
     parts = torch.split(starts, batch_size)
     return torch.cat([_forward(model, _gather(view, part), bf16) for part in parts])

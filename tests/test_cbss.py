@@ -3,6 +3,7 @@ import pytest
 
 from hdsemg_nb import metrics
 from hdsemg_nb.cbss import MotorUnitFilter, pulse_to_noise_ratio
+from hdsemg_nb.cbss.filter import extended_covariance
 
 
 def test_finds_the_discharges_of_unseen_time(planted):
@@ -32,14 +33,12 @@ def test_source_does_not_depend_on_what_lies_elsewhere(planted):
 
 def test_covariance_is_that_of_the_extended_signal(planted):
     emg = planted.emg[:3, :500] - planted.emg[:3, :500].mean(axis=1, keepdims=True)
-    fitted = MotorUnitFilter(n_lags=4)
     padded = np.pad(emg, ((0, 0), (3, 3))).astype(float)
     extended = np.array([padded[c, k : k + 503] for c in range(3) for k in range(4)])
     expected = extended @ extended.T / 500
     lower = np.linalg.eigvalsh(expected)[:6].mean()
-    np.testing.assert_allclose(
-        fitted._covariance(emg, np.ones(500, bool)), expected + lower * np.eye(12), rtol=1e-4
-    )
+    regularised = expected + lower * np.eye(12)
+    np.testing.assert_allclose(extended_covariance(emg, n_lags=4), regularised, rtol=1e-4)
 
 
 def test_a_motor_unit_without_discharges_is_refused(planted):

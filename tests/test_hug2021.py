@@ -4,62 +4,14 @@ import hashlib
 import io
 import zipfile
 
-import h5py
 import numpy as np
 import pytest
 import requests
-import scipy.io
+from matfiles import cell, save_v5, save_v73
 
 from hdsemg_nb.datasets.hug2021 import fetch_hug_operators, load_demuse, load_hug2021
 
 N = 700
-MATLAB_CLASS = {"f8": "double", "u1": "uint8", "u2": "uint16", "i4": "int32"}
-
-
-def cell(items, shape):
-    out = np.empty(shape, dtype=object)
-    for place, item in zip(np.ndindex(shape), items, strict=True):
-        out[place] = item
-    return out
-
-
-def save_v5(path, content):
-    scipy.io.savemat(path, content, do_compression=True)
-
-
-def save_v73(path, content):
-    """As MATLAB's save -v7.3: axes reversed, cells as references, empty arrays as their shape."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for name, value in content.items():
-            put(file, name, value)
-    with open(path, "r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
-
-
-def put(parent, name, value):
-    if isinstance(value, dict):
-        group = parent.create_group(name)
-        group.attrs["MATLAB_class"] = np.bytes_("struct")
-        for key, item in value.items():
-            put(group, key, item)
-        return
-    is_text = isinstance(value, str)
-    value = np.array([[ord(x) for x in value]], "u2") if is_text else np.atleast_2d(value)
-    kind = "cell" if value.dtype == object else MATLAB_CLASS[value.dtype.str[1:]]
-    if value.size == 0:
-        dataset = parent.create_dataset(name, data=np.array(value.shape, dtype="u8"))
-        dataset.attrs["MATLAB_empty"] = np.uint8(1)
-    elif kind == "cell":
-        hidden = parent.file.require_group("#refs#")
-        references = np.empty(value.T.shape, dtype=h5py.ref_dtype)
-        for place in np.ndindex(value.shape):
-            key = f"r{len(hidden)}"
-            put(hidden, key, value[place])
-            references[place[::-1]] = hidden[key].ref
-        dataset = parent.create_dataset(name, data=references, dtype=h5py.ref_dtype)
-    else:
-        dataset = parent.create_dataset(name, data=value.T)
-    dataset.attrs["MATLAB_class"] = np.bytes_("char" if is_text else kind)
 
 
 def demuse(units=2, shape=(13, 5), empty=((0, 0),), seed=0):
@@ -253,18 +205,25 @@ def test_files_are_found_by_folder_and_name_without_reading(tmp_path):
     names = ["raw/S10/aB_1x_50_GM.mat", "raw/S10/aBx_10_GM.mat", "raw/S2/cD_30_GM.mat"]
     others = ["raw/S2/cD_30_GL.mat", "raw/S14/eF_10_GM.mat", "raw/S2/standing.mat"]
     archive(tmp_path, names + others + ["other/gH_10_GM.mat", "raw/S2/cD_10_GM_edited.mat"])
-    found = load_hug2021(tmp_path, min_discharges=301)
-    assert [(f.subject, f.mvc) for f in found] == [("S2", 30), ("S10", 10), ("S10", 50)]
-    assert {(f.muscle, f.min_discharges) for f in found} == {("GM", 301)}
-    assert [f.subject for f in load_hug2021(tmp_path, muscle="GL")] == ["S2"]
-    assert {f.subject for f in load_hug2021(tmp_path, exclude="S2")} == {"S10", "S14"}
+    found = _arguments(load_hug2021(tmp_path, min_discharges=301))
+    assert [args[1:] for args in found] == [
+        ("S2", "GM", 30, 301),
+        ("S10", "GM", 10, 301),
+        ("S10", "GM", 50, 301),
+    ]
+    assert [args[1] for args in _arguments(load_hug2021(tmp_path, muscle="GL"))] == ["S2"]
+    assert {args[1] for args in _arguments(load_hug2021(tmp_path, exclude="S2"))} == {"S10", "S14"}
+
+
+def _arguments(recordings):
+    """What `load_demuse` is to be called with."""
+    return [loader.args for loader in recordings.loaders]
 
 
 def test_a_found_file_loads_as_its_participant(tmp_path):
     archive(tmp_path, ["S3/iJ_30_GL.mat"])
     save_v5(tmp_path / "S3/iJ_30_GL.mat", demuse(4))
-    (file,) = load_hug2021(tmp_path, muscle="GL", min_discharges=21)
-    recording = file.load()
+    (recording,) = load_hug2021(tmp_path, muscle="GL", min_discharges=21)
     assert (recording.subject, recording.muscle, recording.mvc) == ("S3", "GL", 30)
     assert recording.n_motor_units == 2
 

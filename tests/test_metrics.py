@@ -102,3 +102,34 @@ def test_count_table_names_the_fold():
 )
 def test_match_discharges(reference, found, expected):
     assert tuple(metrics.match_discharges(reference, found, fs=2000, tolerance_ms=1)) == expected
+
+
+def test_agreement_removes_the_lag_and_matches_one_to_one():
+    a = np.cumsum(np.random.default_rng(0).integers(150, 210, 118))
+    b = a[::2] + 85
+    found = [b + 11, a[:-10] - 20, a[:60] - 20]
+    table = metrics.match_motor_units([a, b, a + 5000], found, 2048)
+    assert list(table.found[:2]) == [1, 0]
+    np.testing.assert_allclose(table.lag_ms[:2], [-20_000 / 2048, 11_000 / 2048])
+    np.testing.assert_allclose(table.rate_of_agreement[:2], [1 - 10 / len(a), 1])
+    assert list(table.only_reference[:2]) == [10, 0] and list(table.only_found[:2]) == [0, 0]
+
+
+def test_agreement_tolerance_is_inclusive_and_without_units_is_0():
+    a = np.array([100, 400, 900])
+    assert (
+        metrics.match_motor_units([a], [a + [0, 1, -1]], 2048).rate_of_agreement[0] == 1
+    )  # 0.49 ms
+    assert metrics.match_motor_units([a], [a + [0, 3, -3]], 2048).rate_of_agreement[0] == 0.2
+    nothing = metrics.match_motor_units([a], [], 2048)
+    assert (nothing.found[0], nothing.rate_of_agreement[0], nothing.only_reference[0]) == (-1, 0, 3)
+    assert metrics.match_motor_units([a], [[]], 2048).found[0] == -1
+
+
+def test_interval_cov_leaves_out_pauses():
+    fs = 2048
+    times = np.cumsum([0, 100, 120, 100, 120, 3 * fs, 100, 120]).astype(int)
+    assert metrics.interval_cov(times, fs) == pytest.approx(10 / 110)
+    assert metrics.interval_cov([5, 105], fs) == np.inf
+    assert metrics.discharge_rate(times, fs) == pytest.approx(fs / 110)
+    assert np.isnan(metrics.discharge_rate([7], fs))

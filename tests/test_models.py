@@ -61,29 +61,65 @@ def test_strides_of_ml_drsnet():
     assert blocks == sizes
 
 
-def test_grouped_mt_dcnn_equals_a_loop_over_branches():
-    m, model = 3, build_model("MT-DCNN", 20, 3, 8).eval()
-    x = torch.randn(4, 8, 20)
-    shared, outputs = model.shared(x), []
-    for unit in range(m):
-        h = shared
-        for layer in model.branches:
-            if isinstance(layer, nn.Conv1d):
-                n = layer.out_channels // m
-                rows = slice(unit * n, (unit + 1) * n)
-                h = nn.functional.conv1d(h, layer.weight[rows], layer.bias[rows])
-            else:
-                h = layer(h)
-        outputs.append(h)
+def branch(model, unit, shared):
+    """Logits of one motor unit from the shared features, layer by layer as published."""
+    h = shared
+    for conv in (model.first[0], model.second[0]):
+        n = conv.out_channels // model.n_branches
+        rows = slice(unit * n, (unit + 1) * n)
+        h = nn.functional.conv1d(h, conv.weight[rows, :, 0], conv.bias[rows]).relu()
+    h = nn.functional.max_pool1d(h, 2).flatten(1)
+    for fc in (model.head[0], model.head[3]):
+        h = nn.functional.linear(h.relu(), fc.weight[unit].T, fc.bias[unit, 0])  # h is positive
+    return h
+
+
+def test_mt_dcnn_equals_a_loop_over_branches():
+    model = build_model("MT-DCNN", 24, 3, 8).eval()
+    x = torch.randn(4, 8, 24)
+    shared = model.shared(x[:, :, None])[:, :, 0]
+    outputs = [branch(model, unit, shared) for unit in range(3)]
     torch.testing.assert_close(model(x), torch.cat(outputs, dim=1))
 
 
 def test_branches_of_mt_dcnn_do_not_touch():
     model = build_model("MT-DCNN", 20, 4, 8).eval()
-    shared = model.shared(torch.randn(2, 8, 20)).detach()
-    model.branches(shared)[:, 1].sum().backward()
-    grad = model.branches[2].weight.grad.reshape(4, -1).abs().sum(dim=1)
-    assert grad[1] > 0 and grad[[0, 2, 3]].eq(0).all()
+    model(torch.randn(2, 8, 20))[:, 1].sum().backward()
+    for weight in (model.first[0].weight, model.second[0].weight, model.head[0].weight):
+        grad = weight.grad.reshape(4, -1).abs().sum(dim=1)
+        assert grad[1] > 0 and grad[[0, 2, 3]].eq(0).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_window_is_decoded_alone(name):
+    model = build_model(name, 20, 3, 8).eval()
+    x = torch.randn(5, 8, 20)
+    alone = torch.cat([model(window[None]) for window in x])
+    torch.testing.assert_close(model(x), alone, atol=1e-5, rtol=1e-4)
+
+
+def test_ml_dcnn_equals_its_one_dimensional_layers():
+    model = build_model("ML-DCNN", 20, 3, 8).eval()
+    x = h = torch.randn(4, 8, 20)
+    for k, layer in enumerate(layer for layer in model.features if isinstance(layer, nn.Conv2d)):
+        h = nn.functional.conv1d(h, layer.weight[:, :, 0], layer.bias).relu()
+        h = nn.functional.max_pool1d(h, 2) if k in (1, 3) else h
+    torch.testing.assert_close(model(x), model.head(h))
+
+
+def test_dropout_drops_half_and_keeps_the_mean():
+    dropout, x = models.Dropout(0.5), torch.ones(100, 100)
+    y = dropout(x)
+    assert set(y.unique().tolist()) == {0.0, 2.0} and abs(y.mean() - 1) < 0.05
+    assert dropout(x.bfloat16()).dtype == torch.bfloat16
+    assert torch.equal(dropout.eval()(x), x)
+
+
+def test_branch_layer_is_drawn_like_a_linear_layer():
+    layer = models.BranchLinear(4, 100, 50)
+    assert layer.weight.abs().max() <= 0.1 and layer.weight.std().item() == pytest.approx(
+        nn.Linear(100, 50).weight.std().item(), rel=0.05
+    )
 
 
 def shrink(features, alpha):
@@ -145,6 +181,14 @@ def test_every_network_documents_its_source():
     for network in NETWORKS.values():
         for words in ("doi:", "The paper says", "We chose"):
             assert words.lower() in network.__doc__.lower(), (network.__name__, words)
+
+
+def test_layer_table_names_layers_as_a_diagram_does():
+    table = models.layer_table(build_model("MT-DCNN", 20, 3, 8), 8, 20).set_index("path")
+    rows = {"shared.4": ("Max pool 2", (128, 8)), "second.0": ("Conv 3, 3 branches", (192, 4))}
+    rows |= {"head.0": ("FC, 3 branches", (3, 256)), "head.3": ("FC, 3 branches", (3,))}
+    for path, row in rows.items():
+        assert tuple(table.loc[path, ["layer", "output"]]) == row
 
 
 def test_cost_table_has_every_network_and_window():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_hug2021 import cell, save_v5, save_v73
+from matfiles import cell, save_v5, save_v73
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
 from hdsemg_nb.datasets.muedit import load_muedit

@@ -7,6 +7,7 @@ import yaml
 from hdsemg_nb import params, paths
 from hdsemg_nb.train import Run
 
+RUN = {"network": "ML-DCNN", "window": 20, "step": 50}
 SMOKE = yaml.safe_load((paths.PARAMS / "smoke.yaml").read_text())
 
 
@@ -31,6 +32,11 @@ def test_profiles_are_complete_and_valid(profile):
         ({"tour": {**SMOKE["tour"], "network": "ML-CNN"}}, "Unknown network 'ML-CNN'"),
         ({"tour": {**SMOKE["tour"], "network": "motor-unit filter"}}, "Unknown network"),
         ({"tour": {**SMOKE["tour"], "split": "blocked"}}, "split in tour: the notebook sets it"),
+        ({"grid": [{**RUN, "windw": 20}]}, "'windw' in entry 0 of grid. Did you mean 'window'"),
+        ({"grid": [RUN, {**RUN, "epochs": [1, "2"]}]}, "epochs='2' in entry 1 of grid is str"),
+        ({"grid": [{**RUN, "step": [10, 0]}]}, "step=0: at least 1 sample"),
+        ({"grid": [{"network": "ML-DCNN"}]}, r"entry 0 of grid lacks \['step', 'window'\]"),
+        ({"grid": ["ML-DCNN"]}, "entry 0 of grid is 'ML-DCNN', expected settings"),
         ({"tour": {"network": "ML-DCNN"}}, r"tour lacks \['step', 'window'\]"),
     ],
 )
@@ -42,7 +48,7 @@ def test_bad_parameters_are_refused(changes, match):
 def test_missing_parameters_are_named(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text("profile: x\n")
-    with pytest.raises(ValueError, match=r"p.yaml lacks the parameters \['n_motor_units', 'output"):
+    with pytest.raises(ValueError, match=r"p.yaml lacks the parameters \['folder', 'grid"):
         params.load(path)
 
 

@@ -1,7 +1,9 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
-from hdsemg_nb.recording import Grid, Recording, rectangular_grid
+from hdsemg_nb.recording import Grid, Recording, Recordings, rectangular_grid
 
 EMG = np.ones((2, 100))
 
@@ -80,3 +82,17 @@ def test_grid_refuses_double_positions():
         Grid([[0, 0]], 0)
     with pytest.raises(ValueError, match="expected \\(channels, 2\\)"):
         Grid([0, 1, 2], 8)
+
+
+def test_recordings_are_read_when_asked_for():
+    read = []
+
+    def load(mvc):
+        read.append(mvc)
+        return Recording(np.zeros((1, 9)), 2048, mvc=mvc)
+
+    recordings = Recordings(partial(load, mvc) for mvc in (10, 30, 50))
+    last = recordings[1:]
+    assert (len(recordings), len(last), read) == (3, 2, [])
+    assert (last[-1].mvc, recordings[0].mvc, read) == (50, 10, [50, 10])
+    assert [recording.mvc for recording in recordings] == [10, 30, 50]

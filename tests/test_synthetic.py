@@ -3,8 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hdsemg_nb.datasets import synthetic
-from hdsemg_nb.datasets.synthetic import compare, electrode_positions, simulate, synthetic_cohort
+from hdsemg_nb.datasets import (
+    compare,
+    electrode_positions,
+    simulate,
+    summarise,
+    synthetic_cohort,
+)
+from hdsemg_nb.datasets.synthetic import cohort, muscle, potentials
 from hdsemg_nb.recording import Recording, rectangular_grid
 from hdsemg_nb.segment import spike_triggered_average
 
@@ -64,16 +70,16 @@ def test_conductor_without_layers_is_a_half_space(monkeypatch, pennation):
     for name, value in dict(
         _MUSCLE_MM=90.0, _GIRTH_MM=400.0, _PERIOD_MM=500.0, _FAT=1e-9, _SKIN=1e-9, _N_PLACES=1
     ).items():
-        monkeypatch.setattr(synthetic, name, value)
-    monkeypatch.setattr(synthetic, "_SUPERFICIAL_END", (15.0, 15.0))
-    monkeypatch.setattr(synthetic, "_NODES", np.zeros(1))
-    table = synthetic._skin_potentials(0.01, pennation)
-    pool = synthetic._participant((0, 1)).pool._replace(
+        monkeypatch.setattr(potentials, name, value)
+    monkeypatch.setattr(potentials, "_SUPERFICIAL_END", (15.0, 15.0))
+    monkeypatch.setattr(potentials, "_NODES", np.zeros(1))
+    table = potentials._skin_potentials(0.01, pennation)
+    pool = muscle.participant((0, 1)).pool._replace(
         centre=np.zeros((1, 2)), spread=np.zeros((1, 2))
     )
-    z0 = -synthetic._FIBRE_LENGTH / 2 * np.cos(pennation)  # of the superficial end
+    z0 = -potentials._FIBRE_LENGTH / 2 * np.cos(pennation)  # of the superficial end
     places = np.array([(0, z0), (0, z0 + 10), (0, z0 - 10), (14, z0 + 4), (0, z0 - 24)])
-    seen = synthetic._seen(table, pennation, pool, 0, places, np.random.default_rng(0))[:, 0]
+    seen = potentials._seen(table, pennation, pool, 0, places, np.random.default_rng(0))[:, 0]
     along = np.array([0, np.sin(pennation), np.cos(pennation)])  # x, depth, z
     tensor = 0.1 * np.eye(3) + 0.4 * np.outer(along, along)
     way = np.column_stack([places[:, 0], np.full(5, -15.0), places[:, 1] - z0])
@@ -85,10 +91,10 @@ def test_conductor_without_layers_is_a_half_space(monkeypatch, pennation):
 
 def test_layers_of_one_tissue_are_a_thicker_half_space(monkeypatch):
     for name in ("_ALONG", "_ACROSS", "_FAT", "_SKIN"):
-        monkeypatch.setattr(synthetic, name, 0.3)
+        monkeypatch.setattr(potentials, name, 0.3)
     for name, value in dict(_MUSCLE_MM=90.0, _GIRTH_MM=400.0, _PERIOD_MM=500.0).items():
-        monkeypatch.setattr(synthetic, name, value)
-    seen = synthetic._skin_potentials(5.0, 0.3)[8, 0, :40]  # source 12 mm deep in the muscle
+        monkeypatch.setattr(potentials, name, value)
+    seen = potentials._skin_potentials(5.0, 0.3)[8, 0, :40]  # source 12 mm deep in the muscle
     distance = np.hypot(12 + 5 + 1, np.arange(40))
     expected = 2e9 / (4 * np.pi * 0.3 * distance)
     error = (seen - seen[0]) - (expected - expected[0])
@@ -96,8 +102,8 @@ def test_layers_of_one_tissue_are_a_thicker_half_space(monkeypatch):
 
 
 def test_membrane_currents_sum_to_zero_and_end():
-    pool = synthetic._participant((0, 1)).pool
-    currents = synthetic._currents(pool, 7, np.random.default_rng(0))
+    pool = muscle.participant((0, 1)).pool
+    currents = potentials._currents(pool, 7, np.random.default_rng(0))
     largest = np.abs(currents).max()
     assert np.abs(currents.sum(axis=0)).max() < 1e-9 * largest
     assert np.abs(currents[:, -10:]).max() < 1e-3 * largest
@@ -108,7 +114,7 @@ def test_membrane_currents_sum_to_zero_and_end():
 def test_renewal_has_the_rate_and_the_variability_asked_for():
     time = np.arange(400 * 256) / 256
     rate = np.where(time < 200, 10.0, 20.0)
-    times = synthetic._renewal(time, rate, 0.15, np.random.default_rng(0))
+    times = muscle._renewal(time, rate, 0.15, np.random.default_rng(0))
     for part, wanted in ((times[times < 200], 10), (times[times > 200], 20)):
         intervals = np.diff(part)
         assert 1 / intervals.mean() == pytest.approx(wanted, rel=0.02)
@@ -117,11 +123,11 @@ def test_renewal_has_the_rate_and_the_variability_asked_for():
 
 def test_number_of_labelled_units_follows_the_paper():
     rng = np.random.default_rng(0)
-    for mvc, (mean, sd, least, most) in synthetic._LABELLED.items():
-        drawn = [synthetic._n_labelled(rng.normal(), mvc, rng) for _ in range(2000)]
+    for mvc, (mean, sd, least, most) in cohort._LABELLED.items():
+        drawn = [cohort._n_labelled(rng.normal(), mvc, rng) for _ in range(2000)]
         assert min(drawn) == least and max(drawn) == most
         assert np.mean(drawn) == pytest.approx(mean, abs=0.1 * sd)
-        alike = [synthetic._n_labelled(0, mvc, rng) for _ in range(2000)]
+        alike = [cohort._n_labelled(0, mvc, rng) for _ in range(2000)]
         assert np.std(alike) == pytest.approx(0.6 * sd, rel=0.1)
 
 
@@ -129,7 +135,7 @@ def test_cohort_is_simulated_once_and_read_back_unchanged(tmp_path, monkeypatch)
     settings = dict(mvc=(10,), seconds=5, seed=3, folder=tmp_path, workers=1, progress=False)
     recordings = synthetic_cohort(1, **settings)
     written = simulate(1, 10, 5.0, 3).recording
-    monkeypatch.setattr(synthetic, "simulate", None)  # a second simulation would fail
+    monkeypatch.setattr(cohort, "simulate", None)  # a second simulation would fail
     (read,) = synthetic_cohort(1, **settings)
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"] and len(recordings) == 1
     assert read.digest == written.digest
@@ -143,8 +149,8 @@ def test_cohort_is_simulated_once_and_read_back_unchanged(tmp_path, monkeypatch)
 
 def test_recording_without_labels_is_read_back(tmp_path, simulation):
     unlabelled = replace(simulation.recording, discharges=(), pnr=None)
-    synthetic._save(unlabelled, tmp_path / "a.npz")
-    assert synthetic._load(tmp_path / "a.npz").digest == unlabelled.digest
+    cohort._save(unlabelled, tmp_path / "a.npz")
+    assert cohort._load(tmp_path / "a.npz").digest == unlabelled.digest
 
 
 @pytest.mark.parametrize(
@@ -180,3 +186,19 @@ def test_compare_measures_a_known_signal():
     assert features["peak_to_peak_uv"] == pytest.approx(200 * np.sqrt(2), rel=0.01)
     assert (features["rate"], features["interval_cov"]) == pytest.approx((8, 0))
     assert (features["n_motor_units"], features["pnr"]) == (1, 31)
+
+
+def test_table_of_motor_units_by_hand():
+    emg, fs = np.zeros((1, 5000)), 1000
+    recordings = [
+        Recording(emg, fs, [[0, 100, 200, 1200, 1300], [7, 57]], pnr=[30, 40], mvc=10),
+        Recording(emg, fs, [[0, 200]], pnr=[35], mvc=10),
+        Recording(emg, fs, mvc=50),
+    ]
+    table = summarise(recordings).set_index(["metric", "mvc"])
+    assert table.loc[("n_motor_units", "all")].tolist() == [3, 1, 1, 0, 2]  # n, mean, sd, ends
+    assert table.loc[("n_motor_units", 10), "mean"] == 1.5
+    assert table.loc[("pnr_db", 10)].tolist() == [3, 35, 5, 30, 40]
+    rates = table.loc[("discharge_rate", 10)]
+    assert (rates["n"], rates["least"], rates["most"]) == (3, 5, 20)
+    assert rates["mean"] == pytest.approx(35 / 3)  # 10, 20 and 5 per second; a pause left out

@@ -1,16 +1,16 @@
 """Readers for the data of Hug et al. 2021, decomposed with DEMUSE: the paper's own data set."""
 
 import re
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pooch
 from scipy.interpolate import CubicSpline
 
 from hdsemg_nb import paths
 from hdsemg_nb.datasets.matfile import cells, naming, number, numbers, read_mat, require, zero_based
-from hdsemg_nb.recording import Grid, Recording
+from hdsemg_nb.recording import Grid, Recording, Recordings
 
 OPERATORS_DOI = "10.6084/m9.figshare.13695937.v1"
 IED_MM = {(13, 5): 8.0, (8, 4): 10.0}  # the paper's two grids (Methods), for files without IED
@@ -18,19 +18,11 @@ _NAME = re.compile(r".+_(?P<mvc>\d+)_(?P<muscle>[A-Za-z]+)\.mat")
 _LAYOUT = "S<number>/<code>_<MVC>_<muscle>.mat, for example S10/vaMiKT_10_GM.mat"
 
 
-@dataclass(frozen=True)
-class HugFile:
-    """One participant at one intensity, not read yet; `load` returns the `Recording`."""
-
+class _File(NamedTuple):
     path: Path
     subject: str
     muscle: str
     mvc: float
-    min_discharges: int = 0
-
-    def load(self):
-        """Read the file with `load_demuse`."""
-        return load_demuse(self.path, self.subject, self.muscle, self.mvc, self.min_discharges)
 
 
 def load_hug2021(folder, muscle="GM", exclude=("S14", "S15"), min_discharges=0):
@@ -55,8 +47,8 @@ def load_hug2021(folder, muscle="GM", exclude=("S14", "S15"), min_discharges=0):
 
     Returns
     -------
-    list of HugFile
-        By participant and intensity; `[file.load() for file in files]` reads them all.
+    recording.Recordings
+        By participant and intensity.
 
     Raises
     ------
@@ -66,7 +58,7 @@ def load_hug2021(folder, muscle="GM", exclude=("S14", "S15"), min_discharges=0):
         When two files are of the same participant, muscle and intensity.
     """
     folder = Path(folder).resolve()
-    found = [file for file in _files(folder, min_discharges) if file.muscle == muscle]
+    found = [file for file in _files(folder) if file.muscle == muscle]
     exclude = [exclude] if isinstance(exclude, str) else list(exclude)
     kept = [file for file in found if file.subject not in exclude]
     if not kept:
@@ -81,14 +73,14 @@ def load_hug2021(folder, muscle="GM", exclude=("S14", "S15"), min_discharges=0):
                 f"{one.path} and {other.path} are both {one.subject} at {one.mvc:g} % MVC; "
                 "keep one of them in the folder"
             )
-    return kept
+    return Recordings(partial(load_demuse, *file, min_discharges) for file in kept)
 
 
-def _files(folder, min_discharges):
+def _files(folder):
     for path in folder.rglob("*.mat"):
         name, subject = _NAME.fullmatch(path.name), path.parent.name
         if name and re.fullmatch(r"S\d+", subject):
-            yield HugFile(path, subject, name["muscle"], float(name["mvc"]), min_discharges)
+            yield _File(path, subject, name["muscle"], float(name["mvc"]))
 
 
 def load_demuse(path, subject="", muscle="", mvc=float("nan"), min_discharges=0):
@@ -225,6 +217,8 @@ def fetch_hug_operators(folder=None):
     RuntimeError
         When the archive cannot be reached or a file arrives damaged; tells what to do.
     """
+    import pooch  # here, because it warns on import where notebooks have no widgets
+
     folder = Path(folder or paths.DATA / "hug_operators")
     archive = pooch.create(path=folder, base_url=f"doi:{OPERATORS_DOI}/", registry=None)
     try:

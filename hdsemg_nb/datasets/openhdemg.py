@@ -2,13 +2,13 @@
 
 import gzip
 import json
-import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from hdsemg_nb import paths
 from hdsemg_nb.cbss import pulse_to_noise_ratio
 from hdsemg_nb.datasets.matfile import naming, require
 from hdsemg_nb.recording import Grid, Recording
@@ -145,9 +145,7 @@ def save_openhdemg(recording, path):
     path = Path(path)
     fields = {name: json.dumps(value) for name, value in _fields(recording, path.name).items()}
     packed = gzip.compress(json.dumps(fields).encode(), compresslevel=4, mtime=0)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(packed)
-    os.replace(part, path)
+    paths.write_whole(path, packed)
 
 
 def _fields(recording, name):

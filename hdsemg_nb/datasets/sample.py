@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from hdsemg_nb import paths
@@ -47,7 +48,7 @@ def fetch_sample(folder=None):
             _check(fetched)
             os.replace(fetched, path)  # whole or not at all
     _check(path)
-    return load_otb(path, mvc=26.0)
+    return replace(load_otb(path, mvc=26.0), subject="sample")
 
 
 def _download(scratch, path):

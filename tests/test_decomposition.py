@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from hdsemg_nb import decompose
+from hdsemg_nb import metrics
+from hdsemg_nb.cbss import NoMotorUnit, decompose, decomposition, recovery
 from hdsemg_nb.recording import Recording
 
 FS = 2048.0
@@ -34,11 +35,11 @@ def recording():
 
 @pytest.fixture(scope="module")
 def found(recording):
-    return decompose.decompose(recording, n_lags=8, n_seeds=40, progress=False)
+    return decompose(recording, n_lags=8, n_seeds=40, progress=False)
 
 
 def test_decompose_finds_the_motor_units(recording, found):
-    table = decompose.agreement(recording.discharges, found.recording.discharges, FS)
+    table = metrics.match_motor_units(recording.discharges, found.recording.discharges, FS)
     assert (table.rate_of_agreement > 0.95).all()
     assert sorted(table.found) == list(range(4))  # one to one, and no motor unit beyond the four
     assert found.recording.n_motor_units == 4
@@ -54,28 +55,30 @@ def test_decompose_reports_quality(found):
 
 
 def test_filter_decodes_samples_it_was_not_fitted_to(recording):
-    found = decompose.decompose(recording.crop(0, 6), n_lags=8, n_seeds=40, progress=False)
+    found = decompose(recording.crop(0, 6), n_lags=8, n_seeds=40, progress=False)
     new = recording.crop(6, 10)
-    table = decompose.agreement(new.discharges, found.filter.decode(new.emg), FS)
+    table = metrics.match_motor_units(new.discharges, found.filter.decode(new.emg), FS)
     assert (table.rate_of_agreement > 0.9).all()
 
 
 def test_decompose_looks_at_the_emg_alone_and_is_deterministic(recording, found):
     unlabelled = Recording(recording.emg, FS)
-    again = decompose.decompose(unlabelled, n_lags=8, n_seeds=40, progress=False)
+    again = decompose(unlabelled, n_lags=8, n_seeds=40, progress=False)
     assert again.recording.digest == found.recording.digest
 
 
 def test_seed_draws_other_starting_samples():
     activity = np.random.default_rng(0).random(10_000)
-    a, b = (decompose._seeds(activity, 20, FS, np.random.default_rng([seed])) for seed in (0, 1))
+    a, b = (
+        decomposition._seeds(activity, 20, FS, np.random.default_rng([seed])) for seed in (0, 1)
+    )
     assert len(a) == len(b) == 20 and set(a) != set(b)
 
 
 def test_blocks_are_the_extended_signal(monkeypatch):
-    monkeypatch.setattr(decompose, "_BLOCK", 7)  # several blocks and a short last one
+    monkeypatch.setattr(decomposition, "_BLOCK", 7)  # several blocks and a short last one
     emg = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float32)
-    extended = decompose._Extended(emg, n_lags=3)
+    extended = decomposition._Extended(emg, n_lags=3)
     whole = np.concatenate(list(extended.blocks()), axis=1)
     np.testing.assert_array_equal(whole[:, 10], emg[:, 9:12].ravel())
     np.testing.assert_array_equal(whole[:, [0, 39]], extended.at(np.array([0, 39])))
@@ -83,89 +86,71 @@ def test_blocks_are_the_extended_signal(monkeypatch):
 
 
 def test_whitening_and_deflation(recording):
-    extended = decompose._Extended(decompose._band_passed(recording), n_lags=4)
+    extended = decomposition._Extended(decomposition._band_passed(recording), n_lags=4)
     filters = extended.unit_power(extended.solve(extended.at(np.array([100, 900, 5000]))))
-    left = decompose._deflate(extended, filters[:, 1:], [filters[:, 0]])
+    left = decomposition._deflate(extended, filters[:, 1:], [filters[:, 0]])
     np.testing.assert_allclose(filters[:, 0] @ extended.covariance @ left, 0, atol=1e-9)
     np.testing.assert_allclose(np.diag(left.T @ extended.covariance @ left), 1)
 
 
 def test_activity_is_the_power_of_the_whitened_signal(recording):
-    extended = decompose._Extended(decompose._band_passed(recording), n_lags=4)
+    extended = decomposition._Extended(decomposition._band_passed(recording), n_lags=4)
     x = extended.at(np.array([700, 9000])).astype(float)
     power = (x * extended.solve(x)).sum(axis=0)
     np.testing.assert_allclose(extended.activity()[[700, 9000]], power, rtol=1e-3)
 
 
 def test_fixed_point_is_the_newton_step_in_the_whitened_space(recording, monkeypatch):
-    monkeypatch.setattr(decompose, "_N_ITERATIONS", 1)
-    extended = decompose._Extended(decompose._band_passed(recording), n_lags=4)
+    monkeypatch.setattr(decomposition, "_N_ITERATIONS", 1)
+    extended = decomposition._Extended(decomposition._band_passed(recording), n_lags=4)
     filters = extended.unit_power(extended.solve(extended.at(np.array([700, 9000]))))
     z = np.linalg.solve(extended.cholesky, np.concatenate(list(extended.blocks()), axis=1))
     w = extended.cholesky.T @ filters
     pulses = np.maximum(w.T @ z, 0)
     step = z @ pulses.T**2 / z.shape[1] - 2 * pulses.mean(axis=1) * w
-    moved = extended.cholesky.T @ decompose._fixed_point(extended, filters, [])
+    moved = extended.cholesky.T @ decomposition._fixed_point(extended, filters, [])
     np.testing.assert_allclose(moved, step / np.linalg.norm(step, axis=0), atol=1e-4)
 
 
 def test_units_of_low_quality_are_left_out(recording, found):
     best = found.quality.silhouette.iloc[0]
     options = dict(n_lags=8, n_seeds=40, progress=False)
-    strict = decompose.decompose(recording, least_silhouette=best - 1e-4, **options)
+    strict = decompose(recording, least_silhouette=best - 1e-4, **options)
     assert strict.recording.n_motor_units < found.recording.n_motor_units
     with pytest.raises(ValueError, match="interval CoV <= 0.05"):
-        decompose.decompose(recording, largest_cov=0.05, **options)  # simulated with 0.15
-
-
-def test_agreement_removes_the_lag_and_matches_one_to_one():
-    a = np.cumsum(np.random.default_rng(0).integers(150, 210, 118))
-    b = a[::2] + 85
-    found = [b + 11, a[:-10] - 20, a[:60] - 20]
-    table = decompose.agreement([a, b, a + 5000], found, FS)
-    assert list(table.found[:2]) == [1, 0]
-    np.testing.assert_allclose(table.lag_ms[:2], [-20_000 / FS, 11_000 / FS])
-    np.testing.assert_allclose(table.rate_of_agreement[:2], [1 - 10 / len(a), 1])
-    assert list(table.only_reference[:2]) == [10, 0] and list(table.only_found[:2]) == [0, 0]
-
-
-def test_agreement_tolerance_is_inclusive_and_without_units_is_0():
-    a = np.array([100, 400, 900])
-    assert decompose.agreement([a], [a + [0, 1, -1]], FS).rate_of_agreement[0] == 1  # 0.49 ms
-    assert decompose.agreement([a], [a + [0, 3, -3]], FS).rate_of_agreement[0] == 0.2
-    nothing = decompose.agreement([a], [], FS)
-    assert (nothing.found[0], nothing.rate_of_agreement[0], nothing.only_reference[0]) == (-1, 0, 3)
-    assert decompose.agreement([a], [[]], FS).found[0] == -1
+        decompose(recording, largest_cov=0.05, **options)  # simulated with 0.15
 
 
 def test_duplicates_are_removed_at_any_lag():
     times = np.cumsum(np.random.default_rng(0).integers(150, 200, 100))
     other = np.cumsum(np.random.default_rng(1).integers(150, 200, 100))
     units = [
-        decompose._Unit(np.zeros(1), t, silhouette, 0.1, 30.0)
+        decomposition._Unit(np.zeros(1), t, silhouette, 0.1, 30.0)
         for t, silhouette in ((times, 0.9), (times[5:] + 30, 0.95), (other, 0.88))
     ]
-    assert [unit.silhouette for unit in decompose._distinct(units, FS)] == [0.95, 0.88]
-
-
-def test_interval_cov_leaves_out_pauses():
-    times = np.cumsum([0, 100, 120, 100, 120, 3 * FS, 100, 120]).astype(int)
-    assert decompose.interval_cov(times, FS) == pytest.approx(10 / 110)
-    assert decompose.interval_cov([5, 105], FS) == np.inf
+    assert [unit.silhouette for unit in decomposition._distinct(units, FS)] == [0.95, 0.88]
 
 
 def test_silhouette_of_two_classes():
     heights = np.array([1.0, 1.2, 0.8, 9.0, 11.0, 1.0])
-    discharges, silhouette = decompose._two_classes(np.arange(6) * 50, heights)
+    discharges, silhouette = decomposition._two_classes(np.arange(6) * 50, heights)
     np.testing.assert_array_equal(discharges, [150, 200])
     assert silhouette == pytest.approx(1 - 2 / (8**2 + 10**2))
 
 
 def test_decompose_says_what_is_wrong(recording):
     with pytest.raises(ValueError, match="fs=1000.0 Hz is too slow"):
-        decompose.decompose(Recording(recording.emg, 1000.0))
+        decompose(Recording(recording.emg, 1000.0))
     with pytest.raises(ValueError, match="100 samples, expected at least 384"):
-        decompose.decompose(Recording(recording.emg[:, :100], FS))
+        decompose(Recording(recording.emg[:, :100], FS))
     noise = np.random.default_rng(0).normal(size=(4, 8000))
-    with pytest.raises(ValueError, match="no motor unit with silhouette"):
-        decompose.decompose(Recording(noise, FS), n_lags=4, n_seeds=10, progress=False)
+    with pytest.raises(NoMotorUnit, match="no motor unit with silhouette"):
+        decompose(Recording(noise, FS), n_lags=4, n_seeds=10, progress=False)
+
+
+def test_recovery_counts_every_reference_unit_also_when_none_is_found(recording):
+    silent = Recording(np.random.default_rng(0).normal(size=(4, 8000)), FS, [[100, 900]], mvc=10)
+    options = dict(n_lags=4, n_seeds=10, progress=False)
+    table = recovery([recording, silent], **options)
+    assert list(table.rate_of_agreement > 0.9) == [True] * 4 + [False]
+    assert list(table.motor_unit) == [0, 1, 2, 3, 0] and list(table.n_found) == [4] * 4 + [0]

@@ -12,29 +12,32 @@ the extended signal; two sources are uncorrelated when a' C b = 0.
 """
 
 from dataclasses import replace
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.linalg
-from scipy.optimize import linear_sum_assignment
 from scipy.signal import butter, find_peaks, sosfiltfilt
 from tqdm import tqdm
 
-from hdsemg_nb.cbss import MotorUnitFilter, pulse_to_noise_ratio
-from hdsemg_nb.metrics import match_discharges
+from hdsemg_nb.cbss.filter import MotorUnitFilter, extended_covariance, pulse_to_noise_ratio
+from hdsemg_nb.metrics import interval_cov, match_motor_units, rate_of_agreement
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.segment import spike_triggered_average, windows
 
 BAND_HZ = (20.0, 500.0)
 REFRACTORY_MS = 10.0
-PAUSE_S = 0.4  # longer intervals are pauses, left out of the variability
 SAME_UNIT = 0.3  # rate of agreement from which two units are one (Negro et al. 2016)
 _N_ITERATIONS = 8  # of the fixed point; as many seeds reach their motor unit as with 12
 _N_REFINEMENTS = 6
 _FEWEST_DISCHARGES = 20
 _SAME_FILTER = 0.95  # correlation of two sources from which one is enough
 _BLOCK = 4096  # samples of the extended signal held at once
+
+
+class NoMotorUnit(ValueError):
+    """`decompose` found no motor unit."""
 
 
 class Decomposition(NamedTuple):
@@ -93,8 +96,10 @@ def decompose(
 
     Raises
     ------
+    NoMotorUnit
+        When none is found (a ValueError).
     ValueError
-        When no motor unit is found, or the recording is sampled too slowly or too short.
+        When the recording is sampled too slowly or too short.
     """
     _check(recording, n_lags)
     extended = _Extended(_band_passed(recording), n_lags)
@@ -113,7 +118,7 @@ def decompose(
         for unit in units:
             _silence(activity, unit.discharges, n_lags)
     if not units:
-        raise ValueError(
+        raise NoMotorUnit(
             f"no motor unit with silhouette >= {least_silhouette} and interval CoV <= "
             f"{largest_cov} in {recording.n_channels} channels of {recording.duration:.1f} s; "
             "look at the signal, take a longer one, lower least_silhouette or raise n_seeds"
@@ -121,70 +126,36 @@ def decompose(
     return _decomposition(recording, units, n_lags)
 
 
-def agreement(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
-    """Best match of each reference motor unit, one to one, after removing its constant lag.
-
-    Rate of agreement: matched / (matched + only in found + only in reference) discharges.
+def recovery(recordings, **options):
+    """Judge `decompose` by the discharge times that recordings already have.
 
     Parameters
     ----------
-    reference, found : sequence of array_like of int
-        Discharge times of each motor unit as sorted samples.
-    fs : float
-        Sampling frequency in Hz.
-    tolerance_ms : float
-        Two discharges agree when at most this far apart.
-    largest_lag_ms : float
-        Largest constant lag tried to both sides.
+    recordings : iterable of recording.Recording
+        With reference discharge times: of a simulation, or of another decomposition.
+    **options
+        For `decompose`.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each reference motor unit: motor_unit, found (number of its match, -1 without),
-        rate_of_agreement (0 without), lag_ms (found after reference), matched, only_found,
-        only_reference.
+        One row per reference motor unit, the columns of `metrics.match_motor_units` after
+        subject, mvc, n_found (motor units found in this recording) and seconds (it took).
     """
-    pairs = [[_pair(a, b, fs, tolerance_ms, largest_lag_ms) for b in found] for a in reference]
-    rates = np.array([[pair.rate for pair in row] for row in pairs])
-    rates = rates.reshape(len(reference), len(found))
-    best = dict(zip(*linear_sum_assignment(-rates), strict=True))
-    rows = []
-    for unit, times in enumerate(reference):
-        match = best.get(unit, -1)
-        if match < 0 or rates[unit, match] == 0:
-            rows.append((unit, -1, 0.0, float("nan"), 0, 0, len(times)))
-        else:
-            rows.append((unit, int(match), *pairs[unit][match]))
-    names = "motor_unit found rate_of_agreement lag_ms matched only_found only_reference".split()
-    return pd.DataFrame(rows, columns=names)
-
-
-class _Pair(NamedTuple):
-    rate: float
-    lag_ms: float
-    matched: int
-    only_found: int
-    only_reference: int
-
-
-def _pair(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
-    """Agreement of two motor units at the lag where most discharges agree."""
-    reference, found = np.asarray(reference, np.int64), np.asarray(found, np.int64)
-    lag = _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms)
-    c = match_discharges(reference, found - lag, fs, tolerance_ms)
-    return _Pair(c.tp / max(sum(c), 1), 1000 * lag / fs, *c)
-
-
-def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
-    """Samples by which `found` comes after `reference`, 0 when one of them is empty."""
-    if len(reference) == 0 or len(found) == 0:
-        return 0
-    largest, tolerance = round(largest_lag_ms * fs / 1000), int(tolerance_ms * fs / 1000)
-    train = np.zeros(max(reference[-1], found[-1]) + 2 * largest + 1)
-    train[found + largest] = 1
-    near = np.convolve(train, np.ones(2 * tolerance + 1), "same") + train  # exact hits break ties
-    lags = np.arange(-largest, largest + 1)
-    return int(lags[near[reference[:, None] + largest + lags].sum(axis=0).argmax()])
+    tables = []
+    for recording in recordings:
+        began = perf_counter()
+        try:
+            found = decompose(recording, **options).recording.discharges
+        except NoMotorUnit:
+            found = []
+        seconds = perf_counter() - began
+        matched = match_motor_units(recording.discharges, found, recording.fs)
+        about = [recording.subject, recording.mvc, len(found), seconds]
+        for name, value in zip(("subject", "mvc", "n_found", "seconds"), about, strict=True):
+            matched.insert(matched.columns.get_loc("motor_unit"), name, value)
+        tables.append(matched)
+    return pd.concat(tables, ignore_index=True)
 
 
 class _Extended:
@@ -194,10 +165,7 @@ class _Extended:
         before = n_lags // 2
         self.emg, self.n_lags = emg, n_lags
         self.padded = np.pad(emg, ((0, 0), (before, n_lags - before - 1)))
-        covariance = sum((x @ x.T).astype(np.float64) for x in self.blocks()) / emg.shape[1]
-        eigenvalues = np.linalg.eigvalsh(covariance)
-        noise = eigenvalues[: len(eigenvalues) // 2].mean()  # regularisation (Negro et al. 2016)
-        self.covariance = covariance + noise * np.eye(len(covariance))
+        self.covariance = extended_covariance(emg, n_lags)
         self.cholesky = np.linalg.cholesky(self.covariance)
 
     def blocks(self):
@@ -359,31 +327,11 @@ def _two_classes(peaks, heights):
     return peaks[upper], float((between - within) / max(within, between))
 
 
-def interval_cov(discharges, fs):
-    """Coefficient of variation of the inter-discharge intervals shorter than a pause, 0.4 s.
-
-    Parameters
-    ----------
-    discharges : array_like of int
-        Discharge times of one motor unit as sorted samples.
-    fs : float
-        Sampling frequency in Hz.
-
-    Returns
-    -------
-    float
-        Infinite with fewer than two such intervals.
-    """
-    intervals = np.diff(discharges) / fs
-    intervals = intervals[intervals < PAUSE_S]
-    return float(intervals.std() / intervals.mean()) if len(intervals) > 1 else float("inf")
-
-
 def _distinct(units, fs):
     """One of each motor unit, the one of largest silhouette."""
     kept = []
     for unit in sorted(units, key=lambda unit: -unit.silhouette):
-        if all(_pair(k.discharges, unit.discharges, fs).rate < SAME_UNIT for k in kept):
+        if all(rate_of_agreement(k.discharges, unit.discharges, fs).rate < SAME_UNIT for k in kept):
             kept.append(unit)
     return kept
 

@@ -1,11 +1,11 @@
-"""Linear separation of motor units: the motor-unit filter, used online."""
+"""The motor-unit filter: linear separation fitted to known discharge times, used online."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 from scipy.cluster.vq import kmeans
-from scipy.signal import find_peaks, oaconvolve
+from scipy.signal import find_peaks
 
 from hdsemg_nb.segment import spike_triggered_average
 
@@ -39,6 +39,36 @@ def pulse_to_noise_ratio(source, discharges, exclude=3):
         return float("nan")
     power = np.square(source, dtype=np.float64)
     return float(10 * np.log10(power[discharges].mean() / power[noise].mean()))
+
+
+def extended_covariance(emg, n_lags):
+    """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
+
+    Block-Toeplitz, from the products of the EMG with itself `0 ... n_lags - 1` samples later. The
+    mean of the lower half of the eigenvalues is added to the diagonal (Negro et al. 2016,
+    doi:10.1088/1741-2560/13/2/026027).
+
+    Parameters
+    ----------
+    emg : numpy.ndarray, shape (channels, samples)
+        Of zero mean.
+    n_lags : int
+        Extension: consecutive samples of every channel seen at once.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (channels * n_lags, channels * n_lags)
+        Features are (channel, lag).
+    """
+    channels, n = emg.shape
+    blocks = [(emg[:, : n - lag] @ emg[:, lag:].T).astype(np.float64) / n for lag in range(n_lags)]
+    covariance = np.empty((channels, n_lags, channels, n_lags))
+    for k in range(n_lags):
+        for j in range(n_lags):
+            covariance[:, k, :, j] = blocks[j - k] if j >= k else blocks[k - j].T
+    covariance = covariance.reshape(channels * n_lags, -1)
+    eigenvalues = np.linalg.eigvalsh(covariance)
+    return covariance + np.eye(len(covariance)) * eigenvalues[: len(eigenvalues) // 2].mean()
 
 
 @dataclass
@@ -104,9 +134,9 @@ class MotorUnitFilter:
                 )
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
-        emg = recording.emg - self.mean_
-        factor = scipy.linalg.cho_factor(self._covariance(emg, mask))
-        masked = np.where(mask, emg, 0)
+        masked = np.where(mask, recording.emg - self.mean_, 0)
+        covariance = extended_covariance(masked, self.n_lags) * (len(mask) / mask.sum())
+        factor = scipy.linalg.cho_factor(covariance)
         fitted = [self._best_lag(masked, times, factor) for times in train]
         self.weights_, self.lags_ = (np.array(x) for x in zip(*fitted, strict=True))
         source = self.source(recording.emg)
@@ -123,20 +153,18 @@ class MotorUnitFilter:
 
         Returns
         -------
-        numpy.ndarray, shape (motor units, samples)
+        numpy.ndarray of float32, shape (motor units, samples)
             Aligned with the discharge times; computed as if the signal were 0 beyond its ends.
         """
-        emg = emg - self.mean_
+        emg = (emg - self.mean_).astype(np.float32)
         reach = self.largest_lag + self.n_lags
         padded = np.pad(emg, ((0, 0), (reach, reach)))
-        n = emg.shape[1]
-        rows = []
-        for weights, lag in zip(self.weights_, self.lags_, strict=True):
-            # correlation along time, summed over channels
-            y = oaconvolve(padded, weights[:, ::-1], mode="valid", axes=1).sum(axis=0)
-            first = reach + lag - self.n_lags // 2
-            rows.append(y[first : first + n])
-        source = np.array(rows)
+        weights = self.weights_.astype(np.float32)
+        first = reach + self.lags_ - self.n_lags // 2
+        source = np.zeros((len(weights), emg.shape[1]), dtype=np.float32)
+        for lag in range(self.n_lags):
+            for row, y, start in zip(source, weights[:, :, lag] @ padded, first + lag, strict=True):
+                row += y[start : start + len(row)]
         return np.sign(source) * source**2
 
     def decode(self, emg):
@@ -164,24 +192,6 @@ class MotorUnitFilter:
         peaks = self._peaks(source, 0)
         heights = source[peaks[mask[peaks]]]
         return kmeans(heights, np.percentile(heights, [50, 100]))[0].mean()
-
-    def _covariance(self, emg, mask):
-        """Block-Toeplitz covariance of the extended EMG plus the mean of its lower eigenvalues.
-
-        Samples outside the mask count as 0, which keeps the matrix positive definite.
-        """
-        channels, masked = len(emg), np.where(mask, emg, 0)
-        blocks = []
-        for lag in range(self.n_lags):
-            now, later = masked[:, : emg.shape[1] - lag], masked[:, lag:]
-            blocks.append((now @ later.T).astype(np.float64) / mask.sum())
-        covariance = np.empty((channels, self.n_lags, channels, self.n_lags))
-        for k in range(self.n_lags):
-            for j in range(self.n_lags):
-                covariance[:, k, :, j] = blocks[j - k] if j >= k else blocks[k - j].T
-        covariance = covariance.reshape(channels * self.n_lags, -1)
-        eigenvalues = np.linalg.eigvalsh(covariance)
-        return covariance + np.eye(len(covariance)) * eigenvalues[: len(eigenvalues) // 2].mean()
 
     def _best_lag(self, emg, times, factor):
         """Weights and lag with the largest separation, average' covariance^-1 average."""

@@ -1,0 +1,168 @@
+"""Where the runs of a sweep are computed: processes of this machine or workers of a scheduler.
+
+Both are Dask distributed. A worker that dies is replaced where it can be, and what it was
+computing is computed again by another one.
+"""
+
+import fcntl
+import time
+from collections import deque
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import dask
+import torch
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster, wait
+
+# a recording travels inside its task, so that it is not lost with a worker
+SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
+
+
+@contextmanager
+def connect(workers=0, scheduler=""):
+    """Client of a scheduler, or of worker processes started here and ended with the block.
+
+    A worker process computes one run at a time with one torch thread (Dask sets OMP_NUM_THREADS=1
+    for it), so that processes do not fight for the cores.
+
+    Parameters
+    ----------
+    workers : int
+        Processes on this machine; 0 for one on a machine with a GPU, else one for each core.
+    scheduler : str
+        Address of a Dask scheduler, for example "tcp://10.0.0.7:8786"; "" for this machine.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    OSError
+        When there is no scheduler at the address.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(SETTINGS))
+        if not scheduler:
+            number = workers or (1 if torch.cuda.is_available() else CPU_COUNT)
+            scheduler = LocalCluster(
+                n_workers=number, threads_per_worker=1, memory_limit=0, dashboard_address=None
+            )
+            stack.enter_context(scheduler)
+        yield stack.enter_context(Client(scheduler))
+
+
+def capacity(client):
+    """How many runs the workers compute at a time now, and the resources one run asks for.
+
+    Parameters
+    ----------
+    client : distributed.Client
+
+    Returns
+    -------
+    int
+        GPUs, if any worker was started with ``--resources "GPU=1"``: only such workers are used
+        then. Else the threads of all workers.
+    dict or None
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    gpus = sum(worker["resources"].get("GPU", 0) for worker in workers)
+    if gpus:
+        return int(gpus), {"GPU": 1}
+    return sum(worker["nthreads"] for worker in workers), None
+
+
+class Claims:
+    """Which process computes what, when several sweeps share a folder.
+
+    A claim is a lock on one byte of the file .claims in the folder, at the place its name, a
+    hexadecimal digest, gives. The operating system gives it back when the process ends, however
+    it ends, so that a killed sweep blocks nobody. Works between machines where the shared file
+    system supports POSIX locks (NFS does); a process can have one `Claims` of a folder at a time.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+    """
+
+    def __init__(self, folder):
+        self.file = Path(folder, ".claims").open("a")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def take(self, name):
+        """Claim a name; False when another process has it."""
+        try:
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def release(self, name):
+        """Give a claim back."""
+        fcntl.lockf(self.file, fcntl.LOCK_UN, 1, _place(name))
+
+
+def _place(name):
+    return int(name[:15], 16)  # below the largest file offset, 2**63
+
+
+def compute(client, works, submit, claims):
+    """Compute works as workers get free, in their order as far as no other process is at them.
+
+    No more are submitted than the workers compute at a time, so that another sweep on the same
+    folder finds something to do; workers may come and go.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    works : iterable
+        Each with a `path`, the file of its result, named by a digest. It is claimed while it is
+        computed and its file written.
+    submit : callable
+        Called with a work and the resources it asks for, returns a distributed.Future.
+    claims : Claims
+
+    Yields
+    ------
+    work
+        In the order in which they are done.
+    distributed.Future or None
+        Finished; None when another process has written the file.
+    """
+    queue, flying = deque(works), {}
+    while queue or flying:
+        free, resources = capacity(client)
+        for _ in range(len(queue)):
+            if len(flying) >= free:
+                break
+            work = queue.popleft()
+            if not claims.take(work.path.stem):
+                queue.append(work)
+            elif work.path.exists():
+                claims.release(work.path.stem)
+                yield work, None
+            else:
+                flying[submit(work, resources)] = work
+        for future in _finished(flying):
+            work = flying.pop(future)
+            yield work, future
+            future.release()  # a worker that dies with a result still asked for has it recomputed
+            claims.release(work.path.stem)
+
+
+def _finished(flying, patience=5):
+    """Futures that are done, after waiting for one; not for long, a worker may have come."""
+    if not flying:
+        time.sleep(1)
+        return set()
+    try:
+        return wait(list(flying), timeout=patience, return_when="FIRST_COMPLETED").done
+    except TimeoutError:
+        return set()

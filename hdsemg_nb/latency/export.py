@@ -1,0 +1,263 @@
+"""A trained network as one ONNX file that takes EMG in uV and gives probabilities."""
+
+import json
+import logging
+import tempfile
+import warnings
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+from hdsemg_nb import paths, segment
+from hdsemg_nb.latency.decoder import INPUT, KEY, OUTPUT, PRECISIONS, Decoder, engines
+from hdsemg_nb.models import build_model
+from hdsemg_nb.train import Run, fit, predict
+
+MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedDecoder:
+    """A trained network with what it needs to decode a signal in uV.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    run : train.Run
+        Its network, window, step and threshold are used.
+    normalisation : segment.Normalisation
+        Fitted on the training samples.
+    fs : float
+        Sampling frequency in Hz.
+    train_windows, val_windows : numpy.ndarray of float32, shape (windows, channels, window)
+        In uV, to calibrate an export and to judge it.
+    channels, motor_units : tuple of str
+        Names, in the order of the inputs and of the outputs.
+    """
+
+    model: torch.nn.Module
+    run: Run
+    normalisation: segment.Normalisation
+    fs: float
+    train_windows: np.ndarray
+    val_windows: np.ndarray
+    channels: tuple
+    motor_units: tuple
+
+
+class Deviation(NamedTuple):
+    """How far an export is from torch in float32, on validation windows."""
+
+    largest: float  # difference of a probability
+    mean: float
+    flipped: int  # labels that change at the threshold
+    labels: int
+    positive: int  # labels that are discharges: few of them can flip if there are few
+
+    @property
+    def flipped_share(self):
+        """Share of the labels that change, 0 to 1."""
+        return self.flipped / self.labels
+
+
+def train_decoder(recording, run):
+    """Train a network on the first fold of a recording.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : train.Run
+
+    Returns
+    -------
+    TrainedDecoder
+        Channels are named by row and column of the grid, motor units by number.
+    """
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    fold = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)[
+        0
+    ]
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
+    labels = segment.labels(recording.discharges, starts, run.window, run.span)
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)
+        sizes = recording.n_motor_units, recording.n_channels
+        model = build_model(run.network, run.window, *sizes)
+    fit(model, normalisation.apply(recording.emg), starts, labels, fold, run)
+    train, val = (segment.windows(recording.emg, starts[x], run.window) for x in fold[:2])
+    units = tuple(f"motor unit {k}" for k in range(recording.n_motor_units))
+    return TrainedDecoder(
+        model, run, normalisation, recording.fs, train, val, _channel_names(recording), units
+    )
+
+
+def _channel_names(recording):
+    if recording.grid is None:
+        return tuple(f"channel {k}" for k in range(recording.n_channels))
+    return tuple(f"row {row}, column {column}" for row, column in recording.grid.electrodes)
+
+
+def export(trained, path, precision="fp32", calibration=200, force=False):
+    """Write a trained network as an ONNX file, if it decodes like the network itself.
+
+    Normalisation and sigmoid are in the graph and batch normalisation is folded into the
+    convolutions: the file takes a window in uV, shape (1, channels, window), and gives
+    probabilities, shape (1, motor units). Names, window, step, sampling frequency, threshold and
+    deviation from torch are in its metadata. The deviation is also printed.
+
+    Parameters
+    ----------
+    trained : TrainedDecoder
+    path : str or pathlib.Path
+    precision : {"fp32", "bf16", "int8"}
+        "bf16": the weights are stored in float32 and the engine is asked to compute in bfloat16;
+        ONNX Runtime cannot on a CPU and computes in float32. "int8": the convolutions in 8 bits
+        with one scale per output channel, the rest as in "bf16"; ranges are the smallest and
+        largest values over the calibration windows.
+    calibration : int
+        Number of training windows, evenly spaced, that set the ranges of "int8".
+    force : bool
+        Write the file even when it flips more than 0.5 % of the labels.
+
+    Returns
+    -------
+    dict of str to Deviation
+        One for each installed engine.
+
+    Raises
+    ------
+    ValueError
+        For an unknown precision, or when the export flips more than 0.5 % of the labels of the
+        validation windows; then nothing is written.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
+    graph = _graph(trained)
+    if precision == "int8":
+        chosen = np.linspace(0, len(trained.train_windows) - 1, calibration).astype(int)
+        graph = _quantised(graph, trained.train_windows[np.unique(chosen)])
+    facts = _facts(trained, precision)
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch) / "draft.onnx"
+        draft.write_bytes(_with_metadata(graph, facts))
+        deviations = {name: _deviation(trained, Decoder(draft, name)) for name in engines()}
+    _judge(deviations, path, precision, force)
+    stored = {name: deviation._asdict() for name, deviation in deviations.items()}
+    paths.write_whole(Path(path), _with_metadata(graph, {**facts, "deviation": stored}))
+    return deviations
+
+
+class _FromMicrovolts(torch.nn.Module):
+    """Normalisation, network and sigmoid in one."""
+
+    def __init__(self, trained):
+        super().__init__()
+        self.model = trained.model
+        self.register_buffer("mean", torch.from_numpy(trained.normalisation.mean))
+        self.register_buffer("matrix", torch.from_numpy(trained.normalisation.matrix))
+
+    def forward(self, emg):
+        return torch.sigmoid(self.model(self.matrix @ (emg - self.mean)))
+
+
+def _graph(trained):
+    """The network as an ONNX model; the exporter folds the batch normalisation."""
+    module = _FromMicrovolts(trained).cpu().eval()
+    example = torch.zeros(1, len(trained.channels), trained.run.window)
+    with _quiet():
+        program = torch.onnx.export(
+            module, (example,), input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        )
+    return program.model_proto
+
+
+class _Windows(CalibrationDataReader):
+    def __init__(self, windows):
+        self.left = iter(windows)
+
+    def get_next(self):
+        window = next(self.left, None)
+        return None if window is None else {INPUT: np.ascontiguousarray(window[None])}
+
+
+def _quantised(graph, windows):
+    with tempfile.TemporaryDirectory() as scratch, _quiet():
+        path = Path(scratch) / "int8.onnx"
+        quantize_static(
+            graph,
+            path,
+            _Windows(windows),
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return onnx.load(path)
+
+
+def _facts(trained, precision):
+    return {
+        "run": asdict(trained.run),
+        "fs": trained.fs,
+        "channels": trained.channels,
+        "motor_units": trained.motor_units,
+        "mean_uv": trained.normalisation.mean[:, 0].tolist(),
+        "precision": precision,
+    }
+
+
+def _with_metadata(graph, facts):
+    onnx.helper.set_model_props(graph, {KEY: json.dumps(facts)})
+    return graph.SerializeToString()
+
+
+def _deviation(trained, decoder):
+    windows, window = trained.val_windows, trained.run.window
+    joined = trained.normalisation.apply(np.concatenate(windows, axis=1))
+    starts = window * np.arange(len(windows))
+    expected = predict(trained.model, joined, starts, window, bf16=False)
+    found = np.array([decoder.probabilities(one) for one in windows])
+    difference, positive = np.abs(found - expected), expected >= decoder.threshold
+    flipped = positive != (found >= decoder.threshold)
+    return Deviation(
+        float(difference.max()),
+        float(difference.mean()),
+        int(flipped.sum()),
+        flipped.size,
+        int(positive.sum()),
+    )
+
+
+def _judge(deviations, path, precision, force):
+    for engine, d in deviations.items():
+        result = (
+            f"{Path(path).name}, {precision}, {engine}: largest deviation of a probability "
+            f"{d.largest:.1e}, mean {d.mean:.1e}; {d.flipped} of {d.labels} labels flipped "
+            f"({d.flipped_share:.2%}), {d.positive} are discharges"
+        )
+        print(result)
+        if not d.flipped_share <= MOST_FLIPPED and not force:
+            raise ValueError(
+                f"{result}. More than {MOST_FLIPPED:.1%} flipped: not written. Use a higher "
+                "precision or more calibration windows, or force=True"
+            )
+
+
+@contextmanager
+def _quiet():
+    """Without the advice of the exporters."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,124 @@
+from itertools import product
+
+import pandas as pd
+import pytest
+
+from hdsemg_nb.trends import trends
+
+WINDOWS = (20, 60, 100, 140)
+STEPS = (10, 20, 30, 40, 50)
+SECONDS = {"ML-DCNN": 10, "ML-DRSNet": 30, "MT-DCNN": 50}
+DRSNET = {  # F1 at the five steps
+    20: (0.70, 0.72, 0.84, 0.86, 0.88),
+    60: (0.80, 0.79, 0.78, 0.77, 0.76),
+    100: (0.75, 0.74, 0.73, 0.72, 0.71),
+    140: (0.70, 0.69, 0.68, 0.67, 0.66),
+}
+
+
+def f1(network, window, step):
+    """Scores with all the paper's trends."""
+    if network == "ML-DRSNet":
+        return DRSNET[window][STEPS.index(step)]
+    return 0.4 + window / 1000 + step / (1000 if network == "ML-DCNN" else -1000)
+
+
+@pytest.fixture
+def published():
+    cells = product(range(3), (10, 30, 50), SECONDS, WINDOWS, STEPS)
+    rows = [
+        {
+            "subject": f"S{subject:02}",
+            "mvc": mvc,
+            "network": network,
+            "window": window,
+            "step": step,
+            "f1": f1(network, window, step) - mvc / 1000 + subject / 100,
+            "precision": 0.9 - 0.1 * ["ML-DRSNet", "ML-DCNN", "MT-DCNN"].index(network),
+            "training_s_per_epoch": SECONDS[network],
+        }
+        for subject, mvc, network, window, step in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def agrees(results):
+    return trends(results).set_index("trend")["agrees"]
+
+
+def test_all_eight_agree_with_scores_made_to_agree(published):
+    assert agrees(published).to_dict() == {f"T{i}": "agrees" for i in range(1, 9)}
+
+
+@pytest.mark.parametrize(
+    ("trend", "where", "metric", "value"),
+    [
+        ("T1", "network == 'ML-DRSNet' and window == 20 and step == 50", "f1", 0),
+        ("T2", "network == 'ML-DRSNet' and window == 100 and step == 10", "f1", 0),
+        ("T3", "network == 'ML-DRSNet' and window == 140 and step == 40", "f1", 1),
+        ("T3", "network == 'ML-DRSNet' and window == 20 and step == 20", "f1", 1),
+        ("T3", "network == 'ML-DRSNet' and window == 140 and step == 20", "f1", 0.75),
+        ("T4", "network == 'ML-DCNN' and window == 60 and step == 50", "f1", 1),
+        ("T5", "network == 'MT-DCNN' and window == 60 and step == 50", "f1", 1),
+        ("T6", "network == 'MT-DCNN' and window == 20 and step == 10", "precision", 0.85),
+        ("T7", "network == 'ML-DRSNet' and mvc == 50", "f1", 1),
+        ("T8", "network == 'MT-DCNN' and window == 140 and step == 10", "training_s_per_epoch", 1),
+    ],
+)
+def test_one_contradiction_is_enough(published, trend, where, metric, value):
+    published.loc[published.query(where).index, metric] = float(value)
+    assert agrees(published)[trend] == "does not"
+
+
+@pytest.mark.parametrize(
+    ("kept", "untold"),
+    [
+        ("window in (20, 140) and step in (10, 50)", {"T3"}),  # two windows have no peak
+        ("window == 20", {"T2", "T3", "T4", "T5", "T8"}),
+        ("step == 50", {"T1", "T2", "T3", "T5", "T6", "T8"}),
+        ("network == 'ML-DRSNet'", {"T4", "T5", "T6", "T8"}),
+        ("mvc == 10", {"T7"}),
+    ],
+)
+def test_reduced_grids_tell_what_they_can(published, kept, untold):
+    found = agrees(published.query(kept))
+    assert set(found.index[found.str.startswith("cannot be told: ")]) == untold
+    assert (found.drop(list(untold)) == "agrees").all()
+
+
+def test_what_is_missing_is_named(published):
+    reduced = published.query("window in (20, 140) and step in (10, 20)")
+    found = agrees(reduced.drop(columns="training_s_per_epoch"))
+    assert found["T4"].endswith(": ML-DCNN: window/step 140/10, 140/20, 20/10, 20/20, needs 140/50")
+    assert found["T8"] == "cannot be told: no column training_s_per_epoch"
+    gap = published.query("subject == 'S01' and mvc == 30 and window == 20 and step == 10")
+    found = agrees(published.drop(index=gap.index))
+    for trend in ("T1", "T4", "T5"):
+        assert "1 incomplete along" in found[trend]
+        assert found[trend].endswith("first subject S01, mvc 30")
+
+
+def test_tests_are_over_participants(published):
+    row = trends(published).set_index("trend").loc["T1"]
+    means = "ML-DRSNet, window 20: step 10: 0.680, 20: 0.700, 30: 0.820, 40: 0.840, 50: 0.860"
+    assert row["ours"].startswith(means)
+    assert row["ours"].endswith("Kendall's W = 1.00, n = 3)")
+    assert row["significant"] == "1 of 1"
+    alone = trends(published.query("subject == 'S00'"))
+    assert alone["ours"].str.contains("one participant, no test").all()
+    assert alone["significant"].str.startswith("0 of").all()
+
+
+def test_other_networks_change_nothing(published):
+    ours = published.query("network == 'ML-DCNN'").assign(network="motor-unit filter", f1=1.0)
+    more = pd.concat([published, ours], ignore_index=True)
+    pd.testing.assert_frame_equal(trends(more), trends(published))
+
+
+def test_refusals(published):
+    with pytest.raises(
+        ValueError, match="subject S00, mvc 10, network ML-DCNN, window 20, step 10 more than once"
+    ):
+        trends(pd.concat([published, published]))
+    with pytest.raises(ValueError, match=r"lack the columns \['mvc'\]"):
+        trends(published.drop(columns="mvc"))
