@@ -1,9 +1,11 @@
 PYTHON  ?= python3
 PROFILE ?= quick
 BIN     := .venv/bin
+RESULTS ?= reference/tables/counts.csv
+OUTPUT  ?= reference
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 
-.PHONY: help reproduce test lab notebooks sample lint lock clean
+.PHONY: help reproduce figures reference test lab notebooks sample benchmark lint lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -24,7 +26,19 @@ reproduce: .venv/ready  ## run every notebook (PROFILE=quick): all figures and t
 	    -f params/$(PROFILE).yaml -k python3 --log-level ERROR || exit 1; \
 	  mv runs/$(PROFILE)/part_$$notebook runs/$(PROFILE)/$$notebook; \
 	done
+	$(BIN)/python -m hdsemg_nb.report params/$(PROFILE).yaml
 	@echo "Executed notebooks: runs/$(PROFILE)/"
+
+figures: .venv/ready  ## tables 2-11 and figures 4-11 from RESULTS (counts of a sweep) into OUTPUT
+	@mkdir -p runs/figures
+	@for notebook in 04_window_and_step 05_comparison; do \
+	  $(BIN)/papermill notebooks/$$notebook.ipynb runs/figures/$$notebook.ipynb -k python3 \
+	    -p profile $(notdir $(OUTPUT)) -p output $(OUTPUT) -p results $(RESULTS) --log-level ERROR & \
+	done; wait
+	$(BIN)/python -m hdsemg_nb.report $(OUTPUT) $(RESULTS)
+
+reference: .venv/ready  ## train what reference.yaml lists: long; resumes
+	$(BIN)/python -m hdsemg_nb.sweep params/reference.yaml
 
 test: lint  ## unit tests, and the notebooks against their stored outputs
 	$(BIN)/python -m pytest
@@ -44,6 +58,9 @@ notebooks: .venv/ready  ## store the smoke outputs in the committed notebooks ag
 
 sample: .venv/ready  ## all networks on the real recording: hours; resumes (params/sample_runs.yaml)
 	$(BIN)/python -m hdsemg_nb.sweep
+
+benchmark: .venv/ready  ## training speed and memory against the naive loop; minutes
+	$(BIN)/python -m hdsemg_nb.benchmark
 
 lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --allow-unsafe --extra dev --strip-extras \

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FunctionType, ModuleType
+from typing import get_args
 
 import yaml
 
@@ -54,8 +55,17 @@ class Params:
         First and last second of the real recording to use.
     tour : dict
         Settings of the network the tour trains: those of `train.Run`, except split and seed.
+    timed_windows : list of int
+        Windows W at which the prediction of ML-DRSNet is timed.
+    steps : list of int
+        Steps S of the table of times.
+    timed_epochs : int
+        Of the brief training of the networks that are timed.
+    n_timed : int
+        Windows on which each exported decoder is timed.
     n_motor_units : int
-        Motor units M assumed where only sizes are computed.
+        Motor units M assumed where only sizes are computed, and at most decoded where times are
+        measured.
     windows : list of int
         Windows W in samples.
     """
@@ -76,6 +86,10 @@ class Params:
     n_decomposed: int
     sample_seconds: list
     tour: dict
+    timed_windows: list
+    steps: list
+    timed_epochs: int
+    n_timed: int
     n_motor_units: int
     windows: list
 
@@ -142,7 +156,9 @@ def _check_entry(entry, where):
 def _fits(value, kind):
     if kind is float:
         kind = int | float
-    return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+    if isinstance(value, bool):
+        return bool in (kind, *get_args(kind))
+    return isinstance(value, kind)
 
 
 def check_notebook(namespace):

@@ -1,7 +1,8 @@
 """Reproduction report: the paper's 22 tables and figures, what they show and whether it agrees.
 
-`python -m hdsemg_nb.report OUTPUT RESULTS` writes it for the figures and tables below the folder
-OUTPUT and fails when one of them is missing, empty or older than the file RESULTS.
+`python -m hdsemg_nb.report PROFILE.yaml` writes it for the output folder of a profile and fails
+when an item is missing, empty or older than the profile's results; `... OUTPUT RESULTS` writes it
+for any folder of figures and tables and any results.
 """
 
 import html
@@ -9,7 +10,7 @@ import sys
 
 import pandas as pd
 
-from hdsemg_nb import paths, published
+from hdsemg_nb import params, paths, published
 from hdsemg_nb.published import NOT_GIVEN
 
 TITLE = "Reproduction of Ma et al. 2025 (DOI 10.1186/s12984-025-01639-3)"
@@ -214,7 +215,19 @@ def _html(summary, sections):
     )
 
 
+def main(arguments):
+    """Write and print the report: of a profile, or of an output folder and its results.
+
+    Of a profile, it ends with an error when an item is missing, empty or older than the results.
+    """
+    strict = len(arguments) == 1
+    if strict:
+        profile = params.load(arguments[0])
+        arguments = [profile.output, profile.results]
+    items = write(*arguments)
+    print(items[["item", "agrees", "by_how_much"]].to_string(index=False))
+    sys.exit(strict and items["agrees"].str.contains(": ").any())
+
+
 if __name__ == "__main__":
-    report = write(*sys.argv[1:])
-    print(report[["item", "agrees", "by_how_much"]].to_string(index=False))
-    sys.exit(report["agrees"].str.contains(": ").any())
+    main(sys.argv[1:])

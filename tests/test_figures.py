@@ -104,3 +104,24 @@ def test_table_as_csv_and_latex(project):
     latex = (project / "out" / "tables" / "t.tex").read_text()
     assert r"\toprule" in latex and "0.33" in latex and r"a\_b" in latex
     assert r"5 \% noise" in latex
+
+
+def test_learning_curves_have_a_panel_for_each_network_and_step(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "hdsemg_nb.figures.training.save", lambda figure, *rest: drawn.append(figure)
+    )
+    cells = pd.DataFrame(
+        [("ML-DCNN", 20, 50), ("ML-DCNN", 140, 50), ("MT-DCNN", 20, 10)],
+        columns=["network", "window", "step"],
+    )
+    epochs = pd.DataFrame({"epoch": range(3), "train_loss": [3, 2, 1], "val_loss": [4, 3, 5]})
+    figures.draw_learning_curves(cells.merge(epochs, how="cross"), "out", "note")
+    curves = {ax.get_title(loc="left"): len(ax.lines) for ax in drawn[0].axes}
+    assert curves == {
+        "ML-DCNN, S = 10": 0,
+        "ML-DCNN, S = 50": 4,
+        "MT-DCNN, S = 10": 2,
+        "MT-DCNN, S = 50": 0,
+    }
+    assert drawn[0].axes[1].lines[1].get_xydata().tolist() == [[1, 4], [2, 3], [3, 5]]

@@ -69,7 +69,9 @@ def test_export_takes_microvolts_and_gives_torchs_probabilities(engine, path, tr
 
 @pytest.mark.parametrize("network", ["ML-DRSNet", "MT-DCNN"])
 def test_other_networks_and_whitening(network, recording, tmp_path):
-    run = dataclasses.replace(RUN, network=network, step=300, epochs=1, whiten=True)
+    run = dataclasses.replace(
+        RUN, network=network, step=300, fit_offsets=True, epochs=1, whiten=True
+    )
     trained = latency.train_decoder(recording, run)
     for deviation in latency.export(trained, tmp_path / "a.onnx").values():
         assert deviation.largest < 1e-4 and deviation.labels == 2 * len(trained.val_windows)
@@ -267,8 +269,8 @@ def test_total_latency_by_hand():
 def planted_times():
     """Four windows of every cell the tables need: 1, 2, 3 and 6 ms."""
     cells = [("ML-DRSNet", 20), ("ML-DCNN", 20), ("ML-DCNN", 140), ("MT-DCNN", 140)]
-    rows = [(*c, "torch", "a CPU", ms) for c in cells for ms in (1.0, 2.0, 3.0, 6.0)]
-    return pd.DataFrame(rows, columns=["network", "window", "decoder", "device", "ms"])
+    rows = [(*c, "torch", 1.0, "a CPU", ms) for c in cells for ms in (1.0, 2.0, 3.0, 6.0)]
+    return pd.DataFrame(rows, columns=["network", "window", "decoder", "width", "device", "ms"])
 
 
 def test_deadline_misses_by_hand(planted_times):
@@ -277,13 +279,17 @@ def test_deadline_misses_by_hand(planted_times):
 
 
 def test_tables_stand_beside_the_paper(planted_times):
-    about = dict(recording_digest="x", split="shuffled", seed=0, fold=0, device="a GPU", mvc=10.0)
+    about = dict(run="a", fold=0, device="a GPU", width=1.0, mvc=10.0)
     run = dict(network="ML-DRSNet", window=20, step=50, epoch_seconds=2.0, **about)
-    runs = pd.DataFrame([{**run, "motor_unit": 0}, {**run, "motor_unit": 1}])
+    later = dict(motor_unit=0, fold=1, epoch_seconds=5.0)
+    runs = pd.DataFrame([{**run, "motor_unit": 0}, {**run, "motor_unit": 1}, {**run, **later}])
     four = latency.table_04(planted_times.query("network == 'ML-DRSNet'"), runs, [10, 50])
     whole = four[four["window"] == "all"].set_index("metric")
     assert whole.loc["prediction_ms_per_window", ["mean", "published_mean"]].tolist() == [2.5, 5.39]
-    assert whole.loc["training_s_per_epoch", ["mean", "published_mean"]].tolist() == [2.0, 198.43]
+    assert whole.loc["training_s_per_epoch", ["mean", "published_mean"]].tolist() == [3.5, 198.43]
+    slim = latency.table_04(planted_times, runs.assign(width=0.125), [50])
+    narrow = slim[slim["width"] < 1]
+    assert len(narrow) == 2 and narrow["published_mean"].isna().all()
     eleven = latency.table_11(planted_times, pd.DataFrame(), 2048)
     total = eleven[eleven["metric"] == "total_ms"].dropna(subset="published_mean")
     assert total["published_mean"].tolist() == [15.15, 69.36, 76.96]

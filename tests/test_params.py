@@ -4,14 +4,14 @@ import sys
 import pytest
 import yaml
 
-from hdsemg_nb import params, paths
+from hdsemg_nb import params, paths, sweep
 from hdsemg_nb.train import Run
 
 RUN = {"network": "ML-DCNN", "window": 20, "step": 50}
 SMOKE = yaml.safe_load((paths.PARAMS / "smoke.yaml").read_text())
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "reference", "paper"])
 def test_profiles_are_complete_and_valid(profile):
     loaded = params.load(paths.PARAMS / f"{profile}.yaml")
     assert loaded.profile == profile
@@ -56,6 +56,11 @@ def test_a_whole_number_is_fine_where_a_float_is_expected():
     params.check({"tour": {**SMOKE["tour"], "learning_rate": 1}})
 
 
+def test_an_optional_switch_may_be_set():
+    params.check({"tour": {**SMOKE["tour"], "bf16": True}})
+    params.check({"grid": [{**RUN, "bf16": [True, False]}]})
+
+
 def test_notebook_names_are_checked_and_a_second_call_is_not_confused():
     namespace = {"In": [], "seed": 0, "params": params, "_private": 1}
     params.check_notebook(namespace)
@@ -72,3 +77,11 @@ def test_command_line_checks_a_file(tmp_path):
         [sys.executable, "-m", "hdsemg_nb.params", bad], capture_output=True, text=True
     )
     assert done.returncode != 0 and "Did you mean 'seed'" in done.stderr
+
+
+def test_the_paper_profile_is_the_grid_of_the_paper():
+    paper = params.load(paths.PARAMS / "paper.yaml")
+    runs = sweep.expand(paper.grid, paper.seed)
+    assert len(runs) * 5 * 48 == 14_400
+    plain = [Run(run.network, run.window, run.step) for run in runs]
+    assert runs == plain  # the defaults of a run are the paper's settings

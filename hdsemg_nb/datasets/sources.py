@@ -1,7 +1,6 @@
 """The recordings an analysis is run on, by name."""
 
-from pathlib import Path
-
+from hdsemg_nb import paths
 from hdsemg_nb.datasets.hug2021 import load_hug2021
 from hdsemg_nb.datasets.sample import fetch_sample
 from hdsemg_nb.datasets.synthetic import synthetic_cohort
@@ -18,7 +17,7 @@ def load_recordings(source, folder="", n_subjects=3, mvc=(10, 30, 50), seconds=6
     source : {"synthetic", "hug2021", "sample"}
         `synthetic_cohort`, `load_hug2021`, or the one recording of `fetch_sample`.
     folder : str
-        Of the Hug et al. 2021 files.
+        Of the Hug et al. 2021 files; a relative one counts from the project root.
     n_subjects, mvc, seconds, seed
         Of the synthetic cohort; the other sources are read whole.
 
@@ -42,7 +41,7 @@ def load_recordings(source, folder="", n_subjects=3, mvc=(10, 30, 50), seconds=6
             "folder='' must name the folder of the Hug et al. 2021 files "
             "(the docstring of load_hug2021 tells where to get them)"
         )
-    return load_hug2021(Path(folder))
+    return load_hug2021(paths.PROJECT / folder)
 
 
 def describe(source, recordings, profile):

@@ -36,6 +36,9 @@ def draw_latency(times, step, fs, output, note):
         left.step(np.sort(ms), slower, color=colour, ls=styles[window])
         right.barh(row, wait, color=colour, alpha=0.35, height=0.6)
         right.boxplot(wait + ms, positions=[row], **_box(colour))
+    for window, style in styles.items():
+        left.plot([], [], color="k", ls=style, label=f"W = {window}")
+    left.legend(loc="lower left")
     left.axvline(1000 * step / fs, color="k", lw=0.6, ls=":")
     left.text(1000 * step / fs, 1, f" step, S = {step}", va="bottom", fontsize=6)
     left.set(xscale="log", yscale="log", ylim=(None, 1.6), title="a  Prediction")

@@ -10,8 +10,8 @@ from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.figures.networks import KIND_COLOURS
 from hdsemg_nb.figures.style import MM, STYLE, TWO_COLUMNS, save, scale_bar
 from hdsemg_nb.segment import (
-    label_borders,
     fit_normalisation,
+    label_borders,
     labels,
     split_folds,
     window_starts,

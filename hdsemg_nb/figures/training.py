@@ -32,7 +32,8 @@ def draw_learning_curves(histories, output, note):
     for network, row in zip(networks, axes, strict=True):
         for step, ax in zip(steps, row, strict=True):
             cell = histories[(histories["network"] == network) & (histories["step"] == step)]
-            _draw_losses(ax, cell, NETWORK_COLOURS.get(network, "k"))
+            if len(cell):
+                _draw_losses(ax, cell, NETWORK_COLOURS.get(network, "k"))
             ax.set_title(f"{network}, S = {step}")
         row[0].set_ylabel("Binary cross-entropy")
     for ax in axes[-1]:

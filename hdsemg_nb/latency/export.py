@@ -81,17 +81,20 @@ def train_decoder(recording, run):
         Channels are named by row and column of the grid, motor units by number.
     """
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    fold = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)[
-        0
-    ]
+    cut = run.window, run.step, run.n_folds, run.split, run.seed
+    fold = segment.split_folds(len(starts), *cut)[0]
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
     normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
-    labels = segment.labels(recording.discharges, starts, run.window, run.span)
+    emg, discharges = normalisation.apply(recording.emg), recording.discharges
+    if run.fit_offsets:
+        offsets = segment.label_offsets(emg, discharges, mask, run.window)
+        discharges = [times + offset for times, offset in zip(discharges, offsets, strict=True)]
+    labels = segment.labels(discharges, starts, run.window, run.span)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)
         sizes = recording.n_motor_units, recording.n_channels
-        model = build_model(run.network, run.window, *sizes)
-    fit(model, normalisation.apply(recording.emg), starts, labels, fold, run)
+        model = build_model(run.network, run.window, *sizes, run.width)
+    fit(model, emg, starts, labels, fold, run)
     train, val = (segment.windows(recording.emg, starts[x], run.window) for x in fold[:2])
     units = tuple(f"motor unit {k}" for k in range(recording.n_motor_units))
     return TrainedDecoder(

@@ -7,7 +7,7 @@ from hdsemg_nb.published import BEST_SETTINGS, beside
 
 SHORTEST = (20, 10)  # window and step in samples
 MVC = 10  # % MVC of the recording in the paper's Tables 4 and 11 (participant S10)
-CELL = ["network", "window", "step", "mvc", "metric", "decoder", "device"]
+CELL = ["network", "window", "step", "mvc", "metric", "decoder", "width", "device"]
 
 
 def total_latency(window, step, fs, prediction_ms):
@@ -76,16 +76,16 @@ def table_04(times, runs, steps):
     Returns
     -------
     pandas.DataFrame
-        `published.beside`: one row per cell, metric, decoder and device, and the mean over all
-        cells ("all").
+        `published.beside`: one row per cell, metric, decoder, width (of the network: below 1 it is
+        smaller than the paper's, and stands alone) and device, and the mean over all cells ("all").
     """
     network, windows = "ML-DRSNet", sorted(times["window"].unique())
     cells = [(network, window, step) for window in windows for step in steps]
     table = _cells(times, runs, cells)
-    by = ["network", "mvc", "metric", "decoder", "device"]
-    over_all = table.groupby(by, sort=False)["mean"].agg(["mean", "std"]).reset_index()
-    over_all = over_all.rename(columns={"std": "sd"}).assign(window="all", step="all")
-    return beside(pd.concat([table, over_all], ignore_index=True))
+    by = ["network", *CELL[3:]]
+    over_all = table.groupby(by, sort=False)["mean"].mean().reset_index()
+    over_all = over_all.assign(window="all", step="all")
+    return _beside(pd.concat([table, over_all], ignore_index=True))
 
 
 def table_11(times, runs, fs):
@@ -111,13 +111,13 @@ def table_11(times, runs, fs):
     order, table = pd.DataFrame(cells, columns=CELL[:3]), _cells(times, runs, cells)
     total = table[table["metric"] == "prediction_ms_per_window"].assign(metric="total_ms")
     total["mean"] = total_latency(total["window"], total["step"], fs, total["mean"])["whole_window"]
-    return beside(order.merge(pd.concat([table, total], ignore_index=True)))
+    return _beside(order.merge(pd.concat([table, total], ignore_index=True)))
 
 
 def _cells(times, runs, cells):
     """Training and prediction time of (network, window, step), one row each where there is one."""
     wanted = pd.DataFrame(cells, columns=CELL[:3]).assign(mvc=MVC)
-    predicted = times.groupby([*KEYS, "device"], sort=False)["ms"].agg(["median", "std"])
+    predicted = times.groupby([*KEYS, "width", "device"], sort=False)["ms"].agg(["median", "std"])
     predicted = predicted.set_axis(["mean", "sd"], axis=1).reset_index()
     predicted = wanted.merge(predicted).assign(metric="prediction_ms_per_window")
     trained = _training(runs).merge(wanted).assign(metric="training_s_per_epoch", decoder="torch")
@@ -125,11 +125,18 @@ def _cells(times, runs, cells):
     return both[[*CELL, "mean", "sd"]]
 
 
+def _beside(table):
+    """`published.beside`; the paper has nothing to compare with a narrower network."""
+    table = beside(table)
+    published = ["published_mean", "published_sd", "difference"]
+    return table.assign(**table[published].where(table["width"] == 1))
+
+
 def _training(runs):
     """Seconds per epoch of each cell and device, over runs and folds."""
-    cell = ["network", "window", "step", "mvc", "device"]
+    cell = ["network", "window", "step", "mvc", "width", "device"]
     if runs.empty:
         return pd.DataFrame(columns=[*cell, "mean", "sd"])
-    folds = runs.drop_duplicates(["recording_digest", "split", "seed", "fold", *cell])
+    folds = runs.drop_duplicates(["run", "fold"])
     seconds = folds.groupby(cell)["epoch_seconds"].agg(["mean", "std"])
     return seconds.set_axis(["mean", "sd"], axis=1).reset_index()

@@ -96,8 +96,9 @@ def benchmark(trained, folder, precisions=PRECISIONS, n_windows=1000):
     Returns
     -------
     pandas.DataFrame
-        `measure` with columns network, window, motor_units, flipped_percent (against torch),
-        threads, device. Decoders are "torch" (eager, float32) and for example "openvino int8".
+        `measure` with columns network, window, width, motor_units, flipped_percent (against
+        torch), threads, device. Decoders are "torch" (eager, float32) and for example
+        "openvino int8".
     """
     calls, flipped = {TORCH: eager(trained)}, {TORCH: 0.0}
     network, window = trained.run.network, trained.run.window
@@ -112,6 +113,7 @@ def benchmark(trained, folder, precisions=PRECISIONS, n_windows=1000):
     return times.assign(
         network=network,
         window=window,
+        width=trained.run.width,
         motor_units=len(trained.motor_units),
         flipped_percent=times["decoder"].map(flipped),
         threads=torch.get_num_threads(),
