@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,3 +126,11 @@ def test_learning_curves_have_a_panel_for_each_network_and_step(monkeypatch):
         "MT-DCNN, S = 50": 0,
     }
     assert drawn[0].axes[1].lines[1].get_xydata().tolist() == [[1, 4], [2, 3], [3, 5]]
+
+
+def test_a_long_note_is_broken_into_lines_that_fit(monkeypatch):
+    figure, _ = plt.subplots(figsize=(figures.TWO_COLUMNS, 2), layout="constrained")
+    monkeypatch.setattr(plt, "close", lambda figure: None)
+    figures.save(figure, "long", "out", "SYNTHETIC data, unlike the paper in many ways; " * 9)
+    box = figure.texts[0].get_window_extent()
+    assert box.x0 > 0 and box.height > 2 * 5

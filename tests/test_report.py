@@ -7,6 +7,7 @@ from random_results import REDUCED, random_results
 from hdsemg_nb import analysis, paths, report, tables
 from hdsemg_nb.published import NOT_GIVEN
 
+ROOT = paths.PROJECT
 NOTE = "SYNTHETIC data, 9 recordings; unlike the paper: epochs 3; quick profile"
 
 
@@ -107,3 +108,10 @@ def test_report_as_markdown_and_html(project):
     assert "a < b \\| c" in markdown and "22 items: " in markdown
     page = (project / "out/tables/reproduction_report.html").read_text()
     assert '<a href="../figures/figure_04.pdf">' in page and "a &lt; b | c" in page
+
+
+@pytest.mark.parametrize("stem", report.ITEMS)
+def test_the_repository_holds_every_item_of_the_paper(stem):
+    kind = stem.split("_")[0]
+    for suffix in report.SUFFIXES[kind]:
+        assert (ROOT / f"{kind}s" / f"{stem}.{suffix}").stat().st_size > 500

@@ -1,6 +1,7 @@
 """What every figure shares: sizes, fonts, colours, and how it is saved."""
 
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 from IPython.display import Image
@@ -52,8 +53,14 @@ def save(figure, stem, output, note):
     -------
     IPython.display.Image
     """
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
-    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=5, color="0.35")
+    width, height = 72 * figure.get_size_inches()  # points
+    lines = textwrap.wrap(
+        note, int(width / 3.2)
+    )  # letters of 5 points, 3.2 wide with room to spare
+    bottom = 0.03 + 6 * (len(lines) - 1) / height
+    figure.get_layout_engine().set(rect=(0, bottom, 1, 1 - bottom))
+    text = "\n".join(lines)
+    figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=5, color="0.35")
     folder, preview = paths.output_folder(output, "figures"), io.BytesIO()
     figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
     figure.savefig(folder / f"{stem}.png", dpi=300)
