@@ -186,11 +186,16 @@ def _as_published(table):
     return table[table["setting"] != "optimal on validation"]
 
 
+def _as_text(table):
+    """Cells as text, empty where there is none."""
+    return table.astype(object).where(table.notna(), "").astype(str)
+
+
 def _markdown(summary, sections):
     lines = [f"# {TITLE}", "", summary, "", RULE]
     for title, table in sections.items():
         lines += ["", f"## {title}"] if title else []
-        cells = table.astype(str).map(lambda text: text.replace("|", "\\|"))
+        cells = _as_text(table).map(lambda text: text.replace("|", "\\|"))
         if "file" in cells:
             cells["file"] = [f"[{file}](../{file})" for file in cells["file"]]
         rows = [list(cells), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
@@ -202,7 +207,7 @@ def _html(summary, sections):
     parts = [f"<h1>{TITLE}</h1>", f"<p>{html.escape(summary)}</p>", f"<p>{RULE}</p>"]
     for title, table in sections.items():
         parts += [f"<h2>{title}</h2>"] if title else []
-        cells = table.astype(str).map(html.escape)
+        cells = _as_text(table).map(html.escape)
         if "file" in cells:
             cells["file"] = [f'<a href="../{file}">{file}</a>' for file in cells["file"]]
         parts.append(cells.to_html(index=False, escape=False, border=0))
@@ -226,7 +231,7 @@ def main(arguments):
         arguments = [profile.output, profile.results]
     items = write(*arguments)
     print(items[["item", "agrees", "by_how_much"]].to_string(index=False))
-    sys.exit(strict and items["agrees"].str.contains(": ").any())
+    sys.exit(int(strict and items["agrees"].str.contains(": ").any()))
 
 
 if __name__ == "__main__":

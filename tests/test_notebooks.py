@@ -112,6 +112,7 @@ def test_the_dataset_notebook_reads_the_data_of_the_paper(tmp_path):
     done = run_papermill(tmp_path, *arguments, notebook="01_dataset")
     assert done.returncode == 0, done.stderr[-2000:]
     table = pd.read_csv(tmp_path / "tables/table_01.csv", comment="#")
-    assert set(table["mvc"]) == {"10", "30", "all"}
+    real = table[table["data"] == "hug2021"]
+    assert set(real["mvc"]) == {"10", "30", "all"} and "synthetic" in set(table["data"])
     note = (tmp_path / "tables/table_01.csv").read_text().splitlines()[0]
     assert note == "# Hug et al. 2021, 2 recordings of 8 s; smoke profile"

@@ -1,10 +1,11 @@
 import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from random_results import REDUCED, random_results
 
-from hdsemg_nb import analysis, paths, report, tables
+from hdsemg_nb import analysis, params, paths, report, tables
 from hdsemg_nb.published import NOT_GIVEN
 
 ROOT = paths.PROJECT
@@ -100,7 +101,8 @@ def test_pairs_are_counted_for_each_kind_of_blocks(project, compared):
 
 
 def test_report_as_markdown_and_html(project):
-    trends = pd.DataFrame({"trend": ["T1"], "agrees": ["cannot be told: a < b | c"]})
+    trends = {"trend": ["T1"], "ours": [None], "agrees": ["cannot be told: a < b | c"]}
+    trends = pd.DataFrame(trends)
     tables.save(trends, "trends", "out", NOTE)
     report.write("out", "results.csv")
     markdown = (project / "out/tables/reproduction_report.md").read_text()
@@ -115,3 +117,14 @@ def test_the_repository_holds_every_item_of_the_paper(stem):
     kind = stem.split("_")[0]
     for suffix in report.SUFFIXES[kind]:
         assert (ROOT / f"{kind}s" / f"{stem}.{suffix}").stat().st_size > 500
+
+
+def test_a_profile_ends_with_an_error_when_an_item_is_missing(project, monkeypatch):
+    profile = replace(params.load(ROOT / "params/smoke.yaml"), output="out", results="results.csv")
+    monkeypatch.setattr(params, "load", lambda path: profile)
+    for missing, code in ((False, 0), (True, 1)):
+        if missing:
+            (project / "out/figures/figure_07.png").unlink()
+        with pytest.raises(SystemExit) as end:
+            report.main(["smoke.yaml"])
+        assert end.value.code == code
