@@ -1,6 +1,7 @@
 """How networks learned."""
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from hdsemg_nb.figures.style import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 
@@ -38,6 +39,8 @@ def draw_learning_curves(histories, output, note):
         row[0].set_ylabel("Binary cross-entropy")
     for ax in axes[-1]:
         ax.set_xlabel("Epoch")
+    for ax in axes.flat:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return save(figure, "learning_curves", output, note)
 
 

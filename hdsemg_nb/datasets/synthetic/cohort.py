@@ -257,6 +257,7 @@ def _separable(recording, discharges, potentials, steady, wanted):
     ranking = _pnr(replace(recording, discharges=labels, pnr=None).crop(0, _RANKING_S))
     best = np.argsort(-ranking)[:wanted]
     pnr = _pnr(replace(recording, discharges=[labels[k] for k in best], pnr=None))
+    pnr = pnr.round(3)  # what is behind depends on the number of threads of the matrix products
     kept = best[pnr >= LEAST_PNR]
     return tried[kept], delays[kept], pnr[pnr >= LEAST_PNR]
 
