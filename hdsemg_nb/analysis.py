@@ -261,7 +261,7 @@ def shortest_settings(scores):
     """
     windows, steps = _grid(scores)
     cell = (windows[0], steps[0])
-    setting = "shortest" if cell == (20, 10) else "shortest of the grid"
+    setting = "shortest" if cell == published.SHORTEST else "shortest of the grid"
     rows = [(setting, network, *cell, *cell) for network in _networks(scores)]
     return pd.DataFrame(rows, columns=["setting", *SETTINGS, "published_window", "published_step"])
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 # window and step with which each network performs best (paper, Tables 2, 5 and 6)
 BEST_SETTINGS = {"ML-DRSNet": (20, 50), "ML-DCNN": (140, 50), "MT-DCNN": (140, 10)}
+SHORTEST = (20, 10)  # window and step in samples (paper, Tables 9 and 10)
 NOT_GIVEN = "not in the text"
 SIGNIFICANT = 0.05  # paper, "Statistical analysis"
 SETTINGS = ["network", "window", "step"]

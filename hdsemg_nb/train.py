@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -246,6 +247,47 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
 
 
+class FittedFold(NamedTuple):
+    """A network trained on one fold, and what it was trained on."""
+
+    model: torch.nn.Module
+    normalisation: segment.Normalisation  # fitted to the training windows
+    emg: np.ndarray  # normalised, (channels, samples)
+    labels: np.ndarray  # (windows, motor units)
+    history: pd.DataFrame  # of `fit`
+
+
+def fit_fold(recording, run, starts, fold, progress=None):
+    """Normalise a recording, label its windows and train a network on one fold.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : Run
+    starts : numpy.ndarray of int64, shape (windows,)
+    fold : segment.Fold
+    progress : tqdm.tqdm, optional
+        See `fit`.
+
+    Returns
+    -------
+    FittedFold
+    """
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
+    emg, discharges = normalisation.apply(recording.emg), recording.discharges
+    if run.fit_offsets:
+        offsets = segment.label_offsets(emg, discharges, mask, run.window)
+        discharges = [d + o for d, o in zip(discharges, offsets, strict=True)]
+    labels = segment.labels(discharges, starts, run.window, run.span)
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)
+        sizes = recording.n_motor_units, recording.n_channels
+        model = build_model(run.network, run.window, *sizes, run.width)
+    history = fit(model, emg, starts, labels, fold, run, progress)
+    return FittedFold(model, normalisation, emg, labels, history)
+
+
 def predict(model, emg, starts, window, bf16=None):
     """Probability of a discharge in each window.
 
@@ -350,22 +392,12 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
 
 def _decode_with_network(recording, run, starts, labels, fold, bar):
     """Probabilities of the test and validation windows, labels used, and history of one fold."""
-    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-    emg = segment.fit_normalisation(recording.emg, mask, run.whiten).apply(recording.emg)
-    if run.fit_offsets:
-        offsets = segment.label_offsets(emg, recording.discharges, mask, run.window)
-        shifted = [d + o for d, o in zip(recording.discharges, offsets, strict=True)]
-        labels = segment.labels(shifted, starts, run.window, run.span)
-    with torch.random.fork_rng():
-        torch.manual_seed(run.seed)
-        model = build_model(
-            run.network, run.window, labels.shape[1], recording.n_channels, run.width
-        )
-    history = fit(model, emg, starts, labels, fold, run, bar)
+    fitted = fit_fold(recording, run, starts, fold, bar)
     test, val = (
-        predict(model, emg, starts[part], run.window, run.bf16) for part in (fold.test, fold.val)
+        predict(fitted.model, fitted.emg, starts[part], run.window, run.bf16)
+        for part in (fold.test, fold.val)
     )
-    return test, val, labels, history
+    return test, val, fitted.labels, fitted.history
 
 
 def _decode_with_filter(recording, run, starts, labels, fold, bar):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from hdsemg_nb import published
 from hdsemg_nb.published import BEST_SETTINGS, SIGNIFICANT
 from hdsemg_nb.stats import friedman
 
@@ -56,7 +57,7 @@ SHAPES = {  # name: how the means are judged, how many of them it takes
 }
 
 DRS = {"network": "ML-DRSNet"}
-SHORTEST = {"window": 20, "step": 10}
+SHORTEST = dict(zip(("window", "step"), published.SHORTEST, strict=True))
 BY_PRECISION = ("ML-DRSNet", "ML-DCNN", "MT-DCNN")
 BY_TRAINING_TIME = ("ML-DCNN", "ML-DRSNet", "MT-DCNN")
 

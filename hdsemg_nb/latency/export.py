@@ -16,8 +16,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from hdsemg_nb import paths, segment
 from hdsemg_nb.latency.decoder import INPUT, KEY, OUTPUT, PRECISIONS, Decoder, engines
-from hdsemg_nb.models import build_model
-from hdsemg_nb.train import Run, fit, predict
+from hdsemg_nb.train import Run, fit_fold, predict
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
 
@@ -83,22 +82,18 @@ def train_decoder(recording, run):
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
     cut = run.window, run.step, run.n_folds, run.split, run.seed
     fold = segment.split_folds(len(starts), *cut)[0]
-    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-    normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
-    emg, discharges = normalisation.apply(recording.emg), recording.discharges
-    if run.fit_offsets:
-        offsets = segment.label_offsets(emg, discharges, mask, run.window)
-        discharges = [times + offset for times, offset in zip(discharges, offsets, strict=True)]
-    labels = segment.labels(discharges, starts, run.window, run.span)
-    with torch.random.fork_rng():
-        torch.manual_seed(run.seed)
-        sizes = recording.n_motor_units, recording.n_channels
-        model = build_model(run.network, run.window, *sizes, run.width)
-    fit(model, emg, starts, labels, fold, run)
+    fitted = fit_fold(recording, run, starts, fold)
     train, val = (segment.windows(recording.emg, starts[x], run.window) for x in fold[:2])
     units = tuple(f"motor unit {k}" for k in range(recording.n_motor_units))
     return TrainedDecoder(
-        model, run, normalisation, recording.fs, train, val, _channel_names(recording), units
+        fitted.model,
+        run,
+        fitted.normalisation,
+        recording.fs,
+        train,
+        val,
+        _channel_names(recording),
+        units,
     )
 
 

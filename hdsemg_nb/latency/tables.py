@@ -3,9 +3,8 @@
 import pandas as pd
 
 from hdsemg_nb.latency.timing import KEYS
-from hdsemg_nb.published import BEST_SETTINGS, beside
+from hdsemg_nb.published import BEST_SETTINGS, SHORTEST, beside
 
-SHORTEST = (20, 10)  # window and step in samples
 MVC = 10  # % MVC of the recording in the paper's Tables 4 and 11 (participant S10)
 CELL = ["network", "window", "step", "mvc", "metric", "decoder", "width", "device"]
 
