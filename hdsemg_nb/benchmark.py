@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from hdsemg_nb import __version__, segment, tables, train
-from hdsemg_nb.models import NETWORKS, build_model, n_macs
+from hdsemg_nb.architecture import n_macs
+from hdsemg_nb.models import NETWORKS, build_model
 from hdsemg_nb.results import device_name
 
 CORES = 2

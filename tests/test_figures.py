@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hdsemg_nb import figures, models, paths, segment, tables
+from hdsemg_nb import architecture, figures, models, paths, segment, tables
 from hdsemg_nb.figures import pipeline
 from hdsemg_nb.train import FILTER, Run, cross_validate
 
@@ -24,7 +24,7 @@ def draw_decoded(recording):
 
 def layers(network, recording, window):
     model = models.build_model(network, window, recording.n_motor_units, recording.n_channels)
-    return models.layer_table(model, recording.n_channels, window)
+    return architecture.layer_table(model, recording.n_channels, window)
 
 
 def draw_pipeline(recording):

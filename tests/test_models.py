@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from hdsemg_nb import models
+from hdsemg_nb import architecture, models
 from hdsemg_nb.models import NETWORKS, ShrinkageBlock, build_model
 
 
@@ -33,7 +33,7 @@ def test_parameters_of_ml_drsnet_by_hand():
     blocks = sum(block_by_hand(k, n) for k, n in zip(widths, widths[1:], strict=False))
     assert stem + blocks + head == 12_577_234
     for window in (20, 140):
-        assert models.n_parameters(build_model("ML-DRSNet", window, 18)) == 12_577_234
+        assert architecture.n_parameters(build_model("ML-DRSNet", window, 18)) == 12_577_234
 
 
 @pytest.mark.parametrize(("window", "left"), [(20, 2), (60, 12), (100, 22), (140, 32)])
@@ -42,8 +42,8 @@ def test_parameters_of_the_dcnns_by_hand(window, left):
     fc = 64 * left * 256 + 256
     ml = CONV_A + CONV_B + CONV_B + CONV_C + fc + 256 * 18 + 18
     mt = CONV_A + CONV_B + 18 * (CONV_B + CONV_C + fc + 256 + 1)
-    assert models.n_parameters(build_model("ML-DCNN", window, 18)) == ml
-    assert models.n_parameters(build_model("MT-DCNN", window, 18)) == mt
+    assert architecture.n_parameters(build_model("ML-DCNN", window, 18)) == ml
+    assert architecture.n_parameters(build_model("MT-DCNN", window, 18)) == mt
     if window == 20:
         assert (ml, mt) == (185_554, 2_003_602)
 
@@ -51,11 +51,11 @@ def test_parameters_of_the_dcnns_by_hand(window, left):
 def test_macs_of_ml_dcnn_by_hand():
     macs = 18 * 128 * 64 * 3 + 16 * 128 * 128 * 3 + 6 * 128 * 128 * 3 + 4 * 64 * 128 * 3
     macs += 128 * 256 + 256 * 18
-    assert models.n_macs(build_model("ML-DCNN", 20, 18), 64, 20) == macs
+    assert architecture.n_macs(build_model("ML-DCNN", 20, 18), 64, 20) == macs
 
 
 def test_strides_of_ml_drsnet():
-    table = models.layer_table(build_model("ML-DRSNet", 20, 18), 64, 20)
+    table = architecture.layer_table(build_model("ML-DRSNet", 20, 18), 64, 20)
     blocks = table[table["layer"].str.contains("Shrinkage")]["output"].tolist()
     sizes = [(64, 64, 20)] * 2 + [(128, 32, 10)] * 2 + [(256, 16, 5)] * 2 + [(512, 8, 3)] * 2
     assert blocks == sizes
@@ -184,7 +184,7 @@ def test_every_network_documents_its_source():
 
 
 def test_layer_table_names_layers_as_a_diagram_does():
-    table = models.layer_table(build_model("MT-DCNN", 20, 3, 8), 8, 20).set_index("path")
+    table = architecture.layer_table(build_model("MT-DCNN", 20, 3, 8), 8, 20).set_index("path")
     rows = {"shared.4": ("Max pool 2", (128, 8)), "second.0": ("Conv 3, 3 branches", (192, 4))}
     rows |= {"head.0": ("FC, 3 branches", (3, 256)), "head.3": ("FC, 3 branches", (3,))}
     for path, row in rows.items():
@@ -192,6 +192,6 @@ def test_layer_table_names_layers_as_a_diagram_does():
 
 
 def test_cost_table_has_every_network_and_window():
-    table = models.cost_table([20, 60], 2, 8)
+    table = architecture.cost_table([20, 60], 2, 8)
     assert len(table) == 6 and set(table["network"]) == set(NETWORKS)
     assert np.isfinite(table["mmac"]).all() and (table["mmac"] > 0).all()

@@ -25,9 +25,9 @@ def draw_networks(layers, block, window, n_channels, output, note):
     Parameters
     ----------
     layers : dict of str to pandas.DataFrame
-        Title to `models.layer_table`, at most three.
+        Title to `architecture.layer_table`, at most three.
     block : pandas.DataFrame
-        `models.layer_table` of ML-DRSNet with its blocks expanded.
+        `architecture.layer_table` of ML-DRSNet with its blocks expanded.
     window, n_channels : int
         Size of one window.
     output, note : str

@@ -243,7 +243,7 @@ def draw_pipeline(recording, run, result, layers, output, note, shown_s=0.4):
     result : train.Result
         Of `train.cross_validate(recording, run)`, all folds tested.
     layers : pandas.DataFrame
-        `models.layer_table` of the network.
+        `architecture.layer_table` of the network.
     output, note : str
         See `save`; the stem is figure_01.
     shown_s : float

@@ -1,0 +1,142 @@
+"""What the networks consist of, and what a window costs."""
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hdsemg_nb.models import NETWORKS, BranchLinear, Dropout, ShrinkageBlock, build_model
+
+
+def layer_table(model, n_channels, window, expand_blocks=False):
+    """Layers of a network in the order in which they run, read off the modules themselves.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As `build_model` gives it.
+    n_channels, window : int
+        Size of one window.
+    expand_blocks : bool
+        List the layers of each `ShrinkageBlock` instead of the block as one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per layer: path (of the module), layer (what it is), output (shape of one window
+        without dimensions of 1), parameters.
+    """
+    rows, hooks = [], []
+
+    def record(path):
+        def hook(module, inputs, output):
+            n = sum(p.numel() for p in module.parameters())
+            shape = tuple(size for size in output.shape if size > 1) or (1,)
+            rows.append((path, _describe(module), shape, n))
+
+        return hook
+
+    for path, module in _leaves(model, () if expand_blocks else (ShrinkageBlock,)):
+        hooks.append(module.register_forward_hook(record(path)))
+    _forward_one(model, n_channels, window)
+    for hook in hooks:
+        hook.remove()
+    return pd.DataFrame(rows, columns=["path", "layer", "output", "parameters"])
+
+
+def _leaves(module, whole, path=""):
+    """Modules without parts, and those of the classes `whole`, with their paths."""
+    if isinstance(module, whole) or not list(module.children()):
+        return [(path, module)]
+    parts = module.named_children()
+    return [
+        leaf for name, part in parts for leaf in _leaves(part, whole, f"{path}.{name}".strip("."))
+    ]
+
+
+def _describe(module):
+    """What a layer is, in the words of a network diagram."""
+    if isinstance(module, nn.Conv2d):
+        stride = f" /{module.stride[0]}" if module.stride[0] > 1 else ""
+        branches = f", {module.groups} branches" if module.groups > 1 else ""
+        return f"Conv {_size(module.kernel_size)}{stride}{branches}"
+    if isinstance(module, BranchLinear):
+        return f"FC, {len(module.weight)} branches"
+    if isinstance(module, ShrinkageBlock):
+        stride = module.body[0].stride[0]
+        return "Shrinkage block" + (f" /{stride}" if stride > 1 else "")
+    if isinstance(module, nn.MaxPool2d):
+        return f"Max pool {_size(module.kernel_size)}"
+    if isinstance(module, Dropout):
+        return f"Dropout {module.p}"
+    return SHORT_NAMES.get(type(module), type(module).__name__)
+
+
+def _size(kernel):
+    """3 x 3, or 3 for a kernel along time alone."""
+    rows, columns = kernel
+    return str(columns) if rows == 1 < columns else f"{rows} x {columns}"
+
+
+SHORT_NAMES = {
+    nn.Linear: "FC",
+    nn.BatchNorm1d: "BN",
+    nn.BatchNorm2d: "BN",
+    nn.AdaptiveAvgPool2d: "Average pool",
+}
+
+
+def n_parameters(model):
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def n_macs(model, n_channels, window):
+    """Multiply-accumulates of one window, convolutions and fully connected layers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    n_channels, window : int
+        Size of one window.
+
+    Returns
+    -------
+    int
+        Half the floating-point operations that `torch.utils.flop_counter` counts.
+    """
+    with FlopCounterMode(display=False) as counter:
+        _forward_one(model, n_channels, window)
+    return counter.get_total_flops() // 2
+
+
+def cost_table(windows, n_motor_units, n_channels=64):
+    """Parameters and multiply-accumulates of every network and window.
+
+    Parameters
+    ----------
+    windows : list of int
+        Windows W in samples.
+    n_motor_units, n_channels : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns network, window (samples), parameters, mmac (million multiply-accumulates of one
+        window).
+    """
+    rows = []
+    for name in NETWORKS:
+        for window in windows:
+            model = build_model(name, window, n_motor_units, n_channels)
+            macs = n_macs(model, n_channels, window)
+            rows.append((name, window, n_parameters(model), macs / 1e6))
+    return pd.DataFrame(rows, columns=["network", "window", "parameters", "mmac"])
+
+
+def _forward_one(model, n_channels, window):
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        model(torch.zeros(1, n_channels, window))
+    model.train(training)
