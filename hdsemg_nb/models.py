@@ -10,6 +10,26 @@ import torch
 from torch import nn
 
 
+class Every(nn.Module):
+    """Every n-th row and column, for a strided 1 x 1 convolution in two steps.
+
+    In one step oneDNN writes past its buffer in the backward pass when a convolution has fewer
+    than 16 input channels, as in a narrow ML-DRSNet (github.com/uxlfoundation/oneDNN issue 6035).
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    def __init__(self, n):
+        super().__init__()
+        self.n = n
+
+    def forward(self, x):
+        """Features of shape (batch, channels, rows, columns), rows and columns thinned out."""
+        return x[:, :, :: self.n, :: self.n]
+
+
 class ShrinkageBlock(nn.Module):
     """Residual shrinkage building unit with channel-wise thresholds (RSBU-CW).
 
@@ -48,7 +68,8 @@ class ShrinkageBlock(nn.Module):
         self.shortcut = nn.Identity()
         if stride > 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                Every(stride),
+                nn.Conv2d(channels_in, channels_out, 1, bias=False),
                 nn.BatchNorm2d(channels_out),
             )
 

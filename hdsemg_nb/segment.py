@@ -135,18 +135,36 @@ def labels(discharges, starts, window, span="step"):
     ValueError
         For an unknown span, or span "step" when the starts do not tell one step.
     """
-    low, high = label_borders(np.asarray(starts), window, span)
-    hits = [np.searchsorted(times, high) > np.searchsorted(times, low) for times in discharges]
-    return np.array(hits, dtype=np.uint8).reshape(len(hits), len(low)).T
+    return hits(discharges, *label_borders(np.asarray(starts), window, span))
 
 
-def label_borders(starts, window, span):
+def hits(discharges, low, high):
+    """Which motor units discharge between two samples.
+
+    Parameters
+    ----------
+    discharges : sequence of array_like of int
+        Discharge times of each motor unit as sorted samples.
+    low, high : numpy.ndarray of int, shape (windows,)
+        First sample, and the one after the last, of each window's label (`label_borders`).
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (windows, motor units)
+    """
+    within = [np.searchsorted(times, high) > np.searchsorted(times, low) for times in discharges]
+    return np.array(within, dtype=np.uint8).reshape(len(within), len(low)).T
+
+
+def label_borders(starts, window, span, step=None):
     """First sample, and the one after the last, that the label of each window looks at.
 
     Parameters
     ----------
     starts, window, span
         As for `labels`.
+    step : int, optional
+        Step S in samples; default: told from the starts, which then have to be evenly spaced.
 
     Returns
     -------
@@ -161,7 +179,9 @@ def label_borders(starts, window, span):
     if span not in SPANS:
         raise ValueError(f"span={span!r} is unknown; choose one of {SPANS}")
     length = window
-    if span == "step":
+    if span == "step" and step is not None:
+        length = step
+    elif span == "step":
         steps = np.unique(np.diff(starts))
         if len(steps) != 1 or steps[0] < 1:
             raise ValueError('span "step" needs at least two evenly spaced starts to tell the step')

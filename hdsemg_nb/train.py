@@ -134,7 +134,7 @@ class Result:
     decoded : numpy.ndarray of bool, shape (windows, motor units)
         Predictions of at least the run's threshold.
     labels : numpy.ndarray of uint8, shape (windows, motor units)
-        What the predictions are scored against.
+        What the predictions are scored against; 0 where no fold tests the window.
     starts : numpy.ndarray of int64, shape (windows,)
     """
 
@@ -247,18 +247,47 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
 
 
-class FittedFold(NamedTuple):
-    """A network trained on one fold, and what it was trained on."""
+class FittedNetwork(NamedTuple):
+    """A network trained on one fold, with what it needs to decode a signal in uV."""
 
     model: torch.nn.Module
+    run: Run
     normalisation: segment.Normalisation  # fitted to the training windows
-    emg: np.ndarray  # normalised, (channels, samples)
-    labels: np.ndarray  # (windows, motor units)
+    offsets: np.ndarray  # samples by which the label of each motor unit is moved
     history: pd.DataFrame  # of `fit`
+
+    def predict(self, emg, starts):
+        """Probability of a discharge in each window, shape (windows, motor units).
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV, of any recording with the channels of the training.
+        starts : numpy.ndarray of int64, shape (windows,)
+        """
+        emg = self.normalisation.apply(emg)
+        return predict(self.model, emg, starts, self.run.window, self.run.bf16)
+
+
+class FittedFilter(NamedTuple):
+    """The motor-unit filter fitted on one fold: the linear baseline beside `FittedNetwork`."""
+
+    filter: MotorUnitFilter
+    run: Run
+    offsets: np.ndarray
+    history: pd.DataFrame  # empty
+
+    def predict(self, emg, starts):
+        """1 where the filter finds a discharge, else 0; otherwise as `FittedNetwork.predict`.
+
+        The starts are evenly spaced, or a part of such.
+        """
+        low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
+        return segment.hits(self.filter.decode(emg), low, high).astype(np.float32)
 
 
 def fit_fold(recording, run, starts, fold, progress=None):
-    """Normalise a recording, label its windows and train a network on one fold.
+    """Train a decoder on one fold: a network on its windows, the filter on their samples.
 
     Parameters
     ----------
@@ -271,21 +300,45 @@ def fit_fold(recording, run, starts, fold, progress=None):
 
     Returns
     -------
-    FittedFold
+    FittedNetwork or FittedFilter
     """
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
+    if run.network == FILTER:
+        linear = MotorUnitFilter().fit(recording, mask)
+        if progress is not None:
+            progress.update()
+        return FittedFilter(linear, run, offsets, pd.DataFrame())
     normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
-    emg, discharges = normalisation.apply(recording.emg), recording.discharges
+    emg = normalisation.apply(recording.emg)
     if run.fit_offsets:
-        offsets = segment.label_offsets(emg, discharges, mask, run.window)
-        discharges = [d + o for d, o in zip(discharges, offsets, strict=True)]
-    labels = segment.labels(discharges, starts, run.window, run.span)
+        offsets = segment.label_offsets(emg, recording.discharges, mask, run.window)
+    labels = run_labels(recording, run, starts, offsets)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)
         sizes = recording.n_motor_units, recording.n_channels
         model = build_model(run.network, run.window, *sizes, run.width)
     history = fit(model, emg, starts, labels, fold, run, progress)
-    return FittedFold(model, normalisation, emg, labels, history)
+    return FittedNetwork(model, run, normalisation, offsets, history)
+
+
+def run_labels(recording, run, starts, offsets):
+    """Labels of the windows of a run, each motor unit moved by its offset.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : Run
+    starts : numpy.ndarray of int64, shape (windows,)
+    offsets : numpy.ndarray of int64, shape (motor units,)
+        In samples.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (windows, motor units)
+    """
+    moved = [d + o for d, o in zip(recording.discharges, offsets, strict=True)]
+    return segment.labels(moved, starts, run.window, run.span)
 
 
 def predict(model, emg, starts, window, bf16=None):
@@ -340,19 +393,22 @@ def cross_validate(recording, run, progress=True):
     folds = segment.split_folds(
         len(starts), run.window, run.step, run.n_folds, run.split, run.seed
     )[: run.tested_folds]
-    labels = segment.labels(recording.discharges, starts, run.window, run.span)
-    predictions = np.full(labels.shape, np.nan, dtype=np.float32)
-    decode = _decode_with_filter if run.network == FILTER else _decode_with_network
+    shape = len(starts), recording.n_motor_units
+    labels, predictions = np.zeros(shape, np.uint8), np.full(shape, np.nan, np.float32)
     counts, history = [], []
     epochs = len(folds) * (1 if run.network == FILTER else run.epochs)
     with tqdm(total=epochs, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
         for k, fold in enumerate(folds):
-            test, val, targets, epochs = decode(recording, run, starts, labels, fold, bar)
+            fitted = fit_fold(recording, run, starts, fold, bar)
+            targets = run_labels(recording, run, starts, fitted.offsets)
+            test, val = (
+                fitted.predict(recording.emg, starts[part]) for part in (fold.test, fold.val)
+            )
             labels[fold.test], predictions[fold.test] = targets[fold.test], test
-            table = metrics.count_table(labels[fold.test], test >= run.threshold, fold=k)
+            table = metrics.count_table(targets[fold.test], test >= run.threshold, fold=k)
             validation = metrics.count_table(targets[fold.val], val >= run.threshold)
             counts.append(table.join(validation[COUNTED].add_prefix("val_")))
-            history.append(epochs.assign(fold=k))
+            history.append(fitted.history.assign(fold=k))
     counts, history = (pd.concat(x, ignore_index=True) for x in (counts, history))
     return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
 
@@ -388,24 +444,6 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
             )
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
-
-
-def _decode_with_network(recording, run, starts, labels, fold, bar):
-    """Probabilities of the test and validation windows, labels used, and history of one fold."""
-    fitted = fit_fold(recording, run, starts, fold, bar)
-    test, val = (
-        predict(fitted.model, fitted.emg, starts[part], run.window, run.bf16)
-        for part in (fold.test, fold.val)
-    )
-    return test, val, fitted.labels, fitted.history
-
-
-def _decode_with_filter(recording, run, starts, labels, fold, bar):
-    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-    found = MotorUnitFilter().fit(recording, mask).decode(recording.emg)
-    predicted = segment.labels(found, starts, run.window, run.span)
-    bar.update()
-    return predicted[fold.test], predicted[fold.val], labels, pd.DataFrame()
 
 
 def _resident(emg, starts, window):
