@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
+from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.models import build_model, check_network
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
@@ -413,35 +414,53 @@ def cross_validate(recording, run, progress=True):
     return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
 
 
-def discharge_scores(recording, run, tolerance_ms=1.0):
-    """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+def filter_discharges(recording, run):
+    """Discharges that the motor-unit filter finds in the test samples of each fold.
 
     Parameters
     ----------
     recording : recording.Recording
     run : Run
-        Its window, step, split, n_folds and seed are used.
+        Its window, step, split, n_folds, tested_folds and seed are used.
+
+    Yields
+    ------
+    true, found : list of numpy.ndarray of int64
+        Reference and found discharge times of each motor unit within the test windows of a fold,
+        to the sample: they never were windows.
+    """
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    folds = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)
+    for fold in folds[: run.tested_folds]:
+        train, test = (
+            segment.covered_samples(starts[part], run.window, recording.n_samples)
+            for part in (fold.train, fold.test)
+        )
+        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
+        yield tuple(
+            [times[test[times]] for times in all_] for all_ in (recording.discharges, found)
+        )
+
+
+def discharge_scores(recording, run, tolerance_ms=1.0):
+    """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+
+    Parameters
+    ----------
+    recording, run
+        As for `filter_discharges`.
     tolerance_ms : float
-        See `metrics.match_discharges`.
+        See `discharges.match_discharges`.
 
     Returns
     -------
     pandas.DataFrame
         Per fold and motor unit: fold, motor_unit, tp, fp, fn (discharges), f1.
     """
-    starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    folds = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)
     rows = []
-    for k, fold in enumerate(folds):
-        train, test = (
-            segment.covered_samples(starts[part], run.window, recording.n_samples)
-            for part in (fold.train, fold.test)
-        )
-        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
-        for unit, (true, decoded) in enumerate(zip(recording.discharges, found, strict=True)):
-            c = metrics.match_discharges(
-                true[test[true]], decoded[test[decoded]], recording.fs, tolerance_ms
-            )
+    for k, trains in enumerate(filter_discharges(recording, run)):
+        for unit, pair in enumerate(zip(*trains, strict=True)):
+            c = match_discharges(*pair, recording.fs, tolerance_ms)
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
 
