@@ -76,6 +76,13 @@ def test_agreement_removes_the_largest_lag_and_no_larger():
     assert beyond.rate < 0.2
 
 
+def test_the_lag_is_where_most_agree_not_where_most_coincide():
+    a = regular()
+    jittered = a + 5 + np.where(np.arange(len(a)) % 2, 1, -1)  # half coincide at lags 4 and 6
+    agreement = rate_of_agreement(a, jittered, FS)
+    assert (agreement.rate, agreement.lag_ms) == (1, 5000 / FS)
+
+
 def test_a_burst_counts_once_and_does_not_draw_the_lag():
     a = regular(6)
     burst = np.arange(a[2] + 30, a[2] + 50)  # 20 discharges near one
