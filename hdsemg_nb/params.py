@@ -56,11 +56,13 @@ class Params:
     tour : dict
         Settings of the network the tour trains: those of `train.Run`, except split and seed.
     honest_seconds : float
-        Length in s of the simulated recording of the honest evaluation, whose truth is known.
+        Length in s of the simulated recordings of the honest evaluation.
     honest_runs : list of dict
         Decoders compared on it and on the real recording, see `sweep.expand`.
     readings : list of dict
         Runs that are repeated for every reading of the label, see `sweep.expand`.
+    n_readings : int
+        Recordings of the first participant that they are repeated on.
     offsets : list of int
         Samples by which the centre of the label is moved in these.
     timed_windows : list of int
@@ -97,6 +99,7 @@ class Params:
     honest_seconds: float
     honest_runs: list
     readings: list
+    n_readings: int
     offsets: list
     timed_windows: list
     steps: list

@@ -82,7 +82,7 @@ def test_trains_name_the_limit_of_the_step_and_of_the_labels(compared):
     against_labels = honest.on_trains(compared)
     assert len(against_labels) == 2
     assert "Within half a step ML-DRSNet agrees with the labels in 0.60" in against_labels[0]
-    assert "could reach 0.30 there" in against_labels[0] and "in 0.91;" in against_labels[1]
+    assert "reaches 0.30 there" in against_labels[0] and "in 0.91;" in against_labels[1]
     true = compared.assign(**{"roa_0.5_ms": compared["roa_0.5_ms"] - 0.05})
     assert "labels in 0.95 of the discharges" in honest.on_trains(compared, true)[-1]
 
@@ -101,10 +101,11 @@ def test_readings_are_told_with_what_they_move():
         [("step", 0, 0.8, 0.1), ("window", -10, 0.5, 0.3)],
         columns=["span", "offset", "f1", "always_positive_f1"],
     ).assign(network="ML-DCNN", window=20, step=50)
-    shown, moved = honest.on_readings(verdicts, scores)
+    shown, moved, always = honest.on_readings(verdicts, scores)
     assert "span step, centre +0 samples: 2 (T1, T6), against 1" in shown
     assert "span window, centre -10 samples: 0, against 2" in shown and "At least 5" in shown
     assert "up to 0.30" in moved and "always positive by up to 0.20" in moved
+    assert "reaches F1 0.30 at W = 20, S = 50 with labels over the window" in always
 
 
 def test_thresholds_name_who_always_fires(identified):

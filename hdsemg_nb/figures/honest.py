@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from hdsemg_nb.figures.style import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.honest.peers import ALWAYS_POSITIVE, LINEAR
@@ -76,7 +77,7 @@ def draw_leakage(summaries, output, note):
 
 def _draw_splits(ax, table):
     """A line from the shuffled to the blocked F1 of each run."""
-    right = ax.get_yaxis_transform()
+    beside = dict(va="center", fontsize=5.5, transform=ax.get_yaxis_transform())
     for y, row in enumerate(table.itertuples()):
         colour = COLOURS.get(row.network, "k")
         ax.plot([row.f1_shuffled, row.f1_blocked], [y, y], color=colour, lw=1.2)
@@ -84,11 +85,10 @@ def _draw_splits(ax, table):
         ax.plot(row.f1_shuffled, y, "o", mfc="w", mec=colour, ms=4.5)
         ax.plot(row.always_positive_f1, y, "|", color=COLOURS[ALWAYS_POSITIVE], ms=8, mew=1.5)
         star = "*" if row.p < SIGNIFICANT else ""
-        ax.text(1.04, y, f"{row.shared_percent:.0f} %", va="center", fontsize=5.5, transform=right)
-        text = f"{row.difference:+.2f}{star}"
-        ax.text(1.16, y, text, va="center", fontsize=5.5, transform=right)
-    ax.text(1.04, -0.8, "shared", fontsize=5.5, transform=right)
-    ax.text(1.17, -0.8, "diff.", fontsize=5.5, transform=right)
+        ax.text(1.16, y, f"{row.shared_percent:.0f} %", ha="right", **beside)
+        ax.text(1.21, y, f"{row.difference:+.2f}{star}", **beside)
+    ax.text(1.16, -0.8, "shared", ha="right", **beside)
+    ax.text(1.21, -0.8, "diff.", **beside)
     ax.set_yticks(range(len(table)), [_run_name(row) for row in table.itertuples()], fontsize=5)
 
 
@@ -96,7 +96,8 @@ def _run_name(row):
     name = f"{row.network}, W {row.window}, S {row.step}"
     if not row.epochs > 0:  # the filter
         return name
-    return f"{name}\n{row.epochs:.0f} epochs" + (", whitened" if row.whiten else "")
+    epochs = f"{row.epochs:.0f} epoch" + "s" * (row.epochs > 1)
+    return f"{name}\n{epochs}" + ", whitened" * bool(row.whiten)
 
 
 @plt.rc_context(STYLE)
@@ -167,8 +168,12 @@ def draw_peers(tables, output, note):
             ax.axhline(always, color=COLOURS[ALWAYS_POSITIVE], ls="--", label=ALWAYS_POSITIVE)
             ax.set(xlabel=label, ylim=(-0.02, 1.04))
             ax.grid(lw=0.3)
-        row[0].set(xscale="log", ylabel="F1 on blocked folds", title=title)
-        row[1].set(xscale="log")
+        for ax in row[:2]:
+            ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_locator(NullLocator())
+        row[0].set(ylabel="F1 on blocked folds", title=title)
         row[2].set(xlim=(0, None))
     for letter, ax in zip("abcdefghi", axes.flat, strict=False):
         ax.set_title(f"{letter}  {ax.get_title(loc='left')}")
@@ -200,7 +205,7 @@ def draw_readings(scores, output, note):
     for ax, ((network, window, step), cell) in zip(axes.flat, cells, strict=False):
         for span, fill in (("step", COLOURS.get(network, "k")), ("window", "w")):
             mean = cell[cell["span"] == span].groupby("offset").mean(numeric_only=True)
-            style = dict(color=COLOURS.get(network, "k"), marker="o", ms=4, mfc=fill)
+            style = dict(color=COLOURS.get(network, "k"), marker="o", ms=4, mfc=fill, clip_on=False)
             ls = "-" if span == "step" else "--"
             ax.plot(mean.index, mean["f1"], ls=ls, **style)
             ax.plot(mean.index, mean["always_positive_f1"], ls=ls, color=COLOURS[ALWAYS_POSITIVE])
@@ -211,7 +216,8 @@ def draw_readings(scores, output, note):
     axes[0, 0].set(ylim=(0, 1.02), xticks=sorted(scores["offset"].unique()))
     for ax in axes[:, 0]:
         ax.set_ylabel("F1 on shuffled folds")
-    figure.supxlabel("Centre of the label after the discharge mark (samples)", fontsize=7)
+    for ax in axes[-1]:
+        ax.set_xlabel("Centre of the label\nafter the mark (samples)")
     styles = {"span: step": "-", "span: window": "--"}
     handles = [
         Line2D(
@@ -260,6 +266,8 @@ def draw_thresholds(curves, identified, output, note):
         axes[key].set_title(f"{letter}  {titles[key]}")
     axes["both"].set_xlabel("Limit on the miss rate")
     handles, labels = axes["alone"].get_legend_handles_labels()
+    handles.append(Line2D([], [], ls="", marker="+", color="k", ms=5))
+    labels.append("threshold 0.5")
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), fontsize=6)
     return save(figure, "honest_thresholds", output, note)
 

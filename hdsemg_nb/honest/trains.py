@@ -37,8 +37,8 @@ def decoded_trains(recording, results):
     -------
     dict of str to Decoded
         "labels": the reference discharges as they are. "labels through windows": what a decoder
-        would give that decodes every window rightly; no decoder of such windows can time a
-        discharge better. Then each network by its name, and the motor-unit filter twice: through
+        would give that decodes every window rightly: about as well as windows of this step can
+        time discharges. Then each network by its name, and the motor-unit filter twice: through
         windows like the networks, and to the sample, as it finds them.
 
     Raises
