@@ -15,6 +15,7 @@ import torch
 from hdsemg_nb import __version__, paths
 from hdsemg_nb.train import FILTER, bf16_supported, cross_validate
 
+LATER = {"decay": False, "width": 1.0, "without": ""}  # settings that older results lack
 FAILED = ".failed"  # suffix of the record of a failed run
 
 # settings that the motor-unit filter has no use for
@@ -209,7 +210,7 @@ def _history(document):
 
 def _with_facts(table, document):
     """Table with the settings and facts of the run in every row."""
-    facts = _shown({"width": 1.0, **document["run"], **document["about"]})
+    facts = _shown({**LATER, **document["run"], **document["about"]})
     return table.assign(**{name: [value] * len(table) for name, value in facts.items()})
 
 

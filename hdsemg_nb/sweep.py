@@ -93,8 +93,9 @@ def digest(recording, run):
 
 def _digest(content, run):
     settings = {**asdict(run), "recording": content}
-    if run.width == 1:  # a setting that came later: older results keep their names
-        del settings["width"]
+    for name, value in results.LATER.items():  # older results keep their names
+        if settings[name] == value:
+            del settings[name]
     settings = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 

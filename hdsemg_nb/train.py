@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
-from hdsemg_nb.models import build_model, check_network
+from hdsemg_nb.filter_network import ABLATIONS, MUFNet, fit_filters
+from hdsemg_nb.models import OURS, build_model, check_network
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
 FILTER = "motor-unit filter"  # the linear baseline, `cbss.MotorUnitFilter`
@@ -25,7 +26,7 @@ class Run:
     Parameters
     ----------
     network : str
-        A name in `models.NETWORKS`, or "motor-unit filter" for the linear baseline.
+        A name in `models.DECODERS`, or "motor-unit filter" for the linear baseline.
     window, step : int
         Window W and step S in samples.
     split : {"shuffled", "blocked"}
@@ -50,8 +51,12 @@ class Run:
     bf16 : bool, optional
         Compute in bfloat16 (`torch.autocast`), the weights stay in float32. Default: where the
         device has instructions for it (`bf16_supported`).
+    decay : bool
+        Let the learning rate fall to 0 along half a cosine, epoch by epoch; not in the paper.
     width : float
         Of ML-DRSNet, see `models.MLDRSNet`; 1 for every other decoder.
+    without : str
+        Part taken away from MUF-Net, a name in `filter_network.ABLATIONS`; "" for none.
     seed : int
         Of the shuffled split, the weights, the order of the windows and the dropout.
 
@@ -76,7 +81,9 @@ class Run:
     batch_size: int = 64
     threshold: float = 0.5
     bf16: bool | None = None
+    decay: bool = False
     width: float = 1.0
+    without: str = ""
     seed: int = 0
 
     def __post_init__(self):
@@ -95,6 +102,7 @@ class Run:
             "batch_size": self.batch_size >= 2,
             "threshold": 0 < self.threshold < 1,
             "width": self.width == 1 or (self.network == "ML-DRSNet" and 0 < self.width < 1),
+            "without": self.without == "" or (self.network == OURS and self.without in ABLATIONS),
         }
         for name, fine in allowed.items():
             if not fine:
@@ -114,6 +122,7 @@ RULES = {
     "batch_size": "at least 2 windows, batch normalisation needs them",
     "threshold": "a probability between 0 and 1",
     "width": "above 0 and at most 1, and 1 for any decoder but ML-DRSNet",
+    "without": f"a part of {OURS}, one of {list(ABLATIONS)}; empty for any other decoder",
 }
 
 
@@ -212,7 +221,8 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     targets = torch.from_numpy(targets).float().to(device())
     train, val = (torch.from_numpy(part).to(device()) for part in (fold.train, fold.val))
     settings = dict(lr=run.learning_rate, weight_decay=run.weight_decay)
-    adam = torch.optim.Adam(model.parameters(), **settings, fused=True)
+    adam = torch.optim.Adam(_parameters(model, run.learning_rate), **settings, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda epoch: _share(epoch, run))
     shuffle = torch.Generator().manual_seed(run.seed)
     history, best, best_weights = [], np.inf, None
     with torch.random.fork_rng():
@@ -228,6 +238,7 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
                 loss.backward()
                 adam.step()
                 total += loss.detach() * len(batch)  # no .item(): a GPU would wait here
+            schedule.step()
             logits = _logits(model, view, starts[val], run.bf16)
             val_loss = binary_cross_entropy_with_logits(logits, targets[val]).item()
             train_loss = total.item() / len(train)
@@ -313,11 +324,15 @@ def fit_fold(recording, run, starts, fold, progress=None):
     emg = normalisation.apply(recording.emg)
     if run.fit_offsets:
         offsets = segment.label_offsets(emg, recording.discharges, mask, run.window)
+    elif run.network == OURS:
+        filters, offsets = fit_filters(recording, mask, normalisation, run.without)
     labels = run_labels(recording, run, starts, offsets)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)
         sizes = recording.n_motor_units, recording.n_channels
-        model = build_model(run.network, run.window, *sizes, run.width)
+        model = build_model(run.network, run.window, *sizes, run.width, run.without)
+    if run.network == OURS:
+        model.initialise(filters, labels[fold.train].mean(axis=0))
     history = fit(model, emg, starts, labels, fold, run, progress)
     return FittedNetwork(model, run, normalisation, offsets, history)
 
@@ -444,6 +459,18 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
             )
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
+
+
+def _parameters(model, learning_rate):
+    """What Adam trains: all alike, or in the groups that the network asks for."""
+    if isinstance(model, MUFNet):
+        return model.parameter_groups(learning_rate)
+    return model.parameters()
+
+
+def _share(epoch, run):
+    """Share of the learning rate that is left in an epoch."""
+    return (1 + np.cos(np.pi * epoch / run.epochs)) / 2 if run.decay else 1.0
 
 
 def _resident(emg, starts, window):
