@@ -1,4 +1,4 @@
-"""Scores from counts of windows, per motor unit (paper, Eq. 5-8); agreement of discharge times.
+"""Scores from counts of windows, per motor unit (paper, Eq. 5-8).
 
 The rules where the paper is silent:
 
@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 IDENTIFIED_MISS_RATE = 0.1  # paper, "Decomposition accuracy": identified below this miss rate
-PAUSE_S = 0.4  # longer inter-discharge intervals are pauses, left out of rate and variability
 
 
 class Counts(NamedTuple):
@@ -215,148 +213,3 @@ def _score_columns(counted, baseline):
     table = pd.DataFrame(scores(*counted.to_numpy().T)._asdict(), index=counted.index)
     f1 = scores(*baseline.to_numpy().T).f1
     return table.drop(columns="identified").assign(always_positive_f1=f1)
-
-
-def match_discharges(reference, found, fs, tolerance_ms=1.0):
-    """Count discharges that agree, one to one, in the order of time.
-
-    Parameters
-    ----------
-    reference, found : array_like of int, sorted
-        Discharge times as samples.
-    fs : float
-        Sampling frequency in Hz.
-    tolerance_ms : float
-        Two discharges agree when at most this far apart, in ms.
-
-    Returns
-    -------
-    Counts
-        Three ints: matched, only in `found`, only in `reference`.
-    """
-    tolerance = tolerance_ms * fs / 1000
-    i = j = matched = 0
-    while i < len(reference) and j < len(found):
-        distance = found[j] - reference[i]
-        if abs(distance) <= tolerance + 1e-9:
-            matched, i, j = matched + 1, i + 1, j + 1
-        elif distance > 0:
-            i += 1
-        else:
-            j += 1
-    return Counts(matched, len(found) - matched, len(reference) - matched)
-
-
-class Agreement(NamedTuple):
-    """Agreement of two spike trains, see `rate_of_agreement`."""
-
-    rate: float
-    lag_ms: float
-    matched: int
-    only_found: int
-    only_reference: int
-
-
-def rate_of_agreement(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
-    """Rate of agreement of two spike trains after removing the constant lag between them.
-
-    matched / (matched + only in found + only in reference) discharges, matched one to one in the
-    order of time, at the lag where most of them agree.
-
-    Parameters
-    ----------
-    reference, found : array_like of int, sorted
-        Discharge times as samples.
-    fs : float
-        Sampling frequency in Hz.
-    tolerance_ms : float
-        Two discharges agree when at most this far apart, in ms.
-    largest_lag_ms : float
-        Largest constant lag tried to both sides, in ms; 0 to remove none.
-
-    Returns
-    -------
-    Agreement
-        rate (0 when neither has a discharge), lag_ms (found after reference), matched,
-        only_found, only_reference.
-    """
-    reference, found = np.asarray(reference, np.int64), np.asarray(found, np.int64)
-    lag = _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms)
-    c = match_discharges(reference, found - lag, fs, tolerance_ms)
-    return Agreement(c.tp / max(sum(c), 1), 1000 * lag / fs, *c)
-
-
-def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
-    """Samples by which `found` comes after `reference`, 0 when one of them is empty."""
-    if len(reference) == 0 or len(found) == 0:
-        return 0
-    largest, tolerance = round(largest_lag_ms * fs / 1000), int(tolerance_ms * fs / 1000 + 1e-9)
-    train = np.zeros(max(reference[-1], found[-1]) + 2 * largest + 1)
-    train[found + largest] = 1
-    near = np.convolve(train, np.ones(2 * tolerance + 1), "same") + train  # exact hits break ties
-    lags = np.arange(-largest, largest + 1)
-    return int(lags[near[reference[:, None] + largest + lags].sum(axis=0).argmax()])
-
-
-def match_motor_units(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
-    """Best match of each reference motor unit among the found ones, one to one.
-
-    Parameters
-    ----------
-    reference, found : sequence of array_like of int
-        Discharge times of each motor unit as sorted samples.
-    fs, tolerance_ms, largest_lag_ms
-        As in `rate_of_agreement`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each reference motor unit: motor_unit, found (number of its match, -1 without),
-        rate_of_agreement (0 without), lag_ms (NaN without), matched, only_found, only_reference.
-    """
-    pairs = [
-        [rate_of_agreement(a, b, fs, tolerance_ms, largest_lag_ms) for b in found]
-        for a in reference
-    ]
-    rates = np.array([[pair.rate for pair in row] for row in pairs])
-    rates = rates.reshape(len(reference), len(found))
-    best = dict(zip(*linear_sum_assignment(-rates), strict=True))
-    rows = []
-    for unit, times in enumerate(reference):
-        match = best.get(unit, -1)
-        if match < 0 or rates[unit, match] == 0:
-            rows.append((unit, -1, 0.0, float("nan"), 0, 0, len(times)))
-        else:
-            rows.append((unit, int(match), *pairs[unit][match]))
-    names = "motor_unit found rate_of_agreement lag_ms matched only_found only_reference".split()
-    return pd.DataFrame(rows, columns=names)
-
-
-def discharge_intervals(discharges, fs):
-    """Inter-discharge intervals in s, without the pauses of `PAUSE_S` and longer.
-
-    Parameters
-    ----------
-    discharges : array_like of int
-        Discharge times of one motor unit as sorted samples.
-    fs : float
-        Sampling frequency in Hz.
-
-    Returns
-    -------
-    numpy.ndarray of float
-    """
-    intervals = np.diff(discharges) / fs
-    return intervals[intervals < PAUSE_S]
-
-
-def discharge_rate(discharges, fs):
-    """Mean discharge rate in 1/s, over `discharge_intervals`; NaN without one."""
-    intervals = discharge_intervals(discharges, fs)
-    return float(1 / intervals.mean()) if len(intervals) else float("nan")
-
-
-def interval_cov(discharges, fs):
-    """Coefficient of variation of the `discharge_intervals`; infinite with fewer than two."""
-    intervals = discharge_intervals(discharges, fs)
-    return float(intervals.std() / intervals.mean()) if len(intervals) > 1 else float("inf")

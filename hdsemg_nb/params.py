@@ -54,7 +54,7 @@ class Params:
     sample_seconds : list of float
         First and last second of the real recording to use.
     tour : dict
-        Settings of the network the tour trains: those of `train.Run`, except split and seed.
+        Settings of the network the tour trains: those of `runs.Run`, except split and seed.
     timed_windows : list of int
         Windows W at which the prediction of ML-DRSNet is timed.
     steps : list of int

@@ -15,7 +15,8 @@ import torch
 from hdsemg_nb import __version__, paths
 from hdsemg_nb.train import FILTER, bf16_supported, cross_validate
 
-LATER = {"decay": False, "width": 1.0, "without": ""}  # settings that older results lack
+# settings that older results lack
+LATER = {"decay": False, "width": 1.0, "train_seconds": None, "without": ""}
 FAILED = ".failed"  # suffix of the record of a failed run
 
 # settings that the motor-unit filter has no use for

@@ -163,7 +163,7 @@ def plan(recordings, runs, folder, only=()):
     return works
 
 
-def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=True):
+def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=True, known=None):
     """Compute every run on every recording that is not in the folder yet.
 
     Starts processes: a script (not a notebook) has to do its work under
@@ -185,6 +185,8 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
     progress : bool
         Show a bar: runs done, training windows per second, estimated end. The estimate settles
         once the runs of the first recording are done, for the networks differ in speed.
+    known : pandas.DataFrame, optional
+        Of an earlier call, for example a committed table: its runs are not computed again.
 
     Returns
     -------
@@ -205,12 +207,26 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
         written before is whole, and the next call goes on from there.
     """
     works = plan(recordings, runs, folder, only)
-    missing = [work for work in works if not work.path.exists()]
+    known = pd.DataFrame({"run": []}) if known is None else known
+    missing = [w for w in works if not w.path.exists() and w.path.stem not in set(known["run"])]
     if missing:
         with cluster.connect(workers, scheduler) as client, cluster.Claims(folder) as claims:
             _compute(client, claims, recordings, missing, progress)
     _warn_of_failures(folder)
-    return load(work.path for work in works if work.path.exists())
+    return _gather(works, known)
+
+
+def _gather(works, known):
+    """Results of these works, from their files or known before, in the order of the works."""
+    new = load(work.path for work in works if work.path.exists())
+    order = {work.path.stem: place for place, work in enumerate(works)}
+    old = known[known["run"].isin(set(order) - set(new.get("run", ())))]
+    if old.empty:
+        return new
+    table = pd.concat([new, old], ignore_index=True)
+    return table.sort_values(
+        "run", key=lambda run: run.map(order), kind="stable", ignore_index=True
+    )
 
 
 def _compute(client, claims, recordings, works, progress):
@@ -312,7 +328,7 @@ def _speed(recording, run, n_train):
     return training_windows(n_samples, replace(run, epochs=1)) / result.history["seconds"].iloc[-1]
 
 
-def run_study(recording, study, folder):
+def run_study(recording, study, folder, known=None):
     """Compute the runs of a study and gather their counts.
 
     Parameters
@@ -320,7 +336,7 @@ def run_study(recording, study, folder):
     recording : recording.Recording
     study : str or pathlib.Path
         YAML file: name of a setting to its entries for `expand`.
-    folder : str or pathlib.Path
+    folder, known
         See `run`.
 
     Returns
@@ -330,13 +346,15 @@ def run_study(recording, study, folder):
     """
     settings = yaml.safe_load(Path(study).read_text())
     settings = {name: expand(entries) for name, entries in settings.items()}
-    run([recording], [one for runs in settings.values() for one in runs], folder)
-    tables = {name: run([recording], runs, folder) for name, runs in settings.items()}
+    known = None if known is None else known.drop_duplicates(["run", "fold", "motor_unit"])
+    every = [one for runs in settings.values() for one in runs]
+    run([recording], every, folder, known=known)
+    tables = {name: run([recording], runs, folder, known=known) for name, runs in settings.items()}
     return pd.concat(tables, names=["setting"]).reset_index("setting").reset_index(drop=True)
 
 
 def run_profile(profile, only=(), scheduler="", dry=False):
-    """Compute the sweep of a profile, or tell what it takes.
+    """Compute what the results table of a profile lacks, or tell what the sweep takes.
 
     Parameters
     ----------
@@ -352,7 +370,7 @@ def run_profile(profile, only=(), scheduler="", dry=False):
         Of `run` or `dry_run`.
     """
     p = profile
-    return (dry_run if dry else run)(
+    sweep = (
         load_recordings(p.source, p.folder, p.n_subjects, p.mvc, p.seconds, p.seed),
         expand(p.grid, p.seed),
         paths.sweep_folder(p.profile),
@@ -360,6 +378,7 @@ def run_profile(profile, only=(), scheduler="", dry=False):
         p.workers,
         scheduler or p.scheduler,
     )
+    return dry_run(*sweep) if dry else run(*sweep, known=_saved(p.results))
 
 
 def save(counts, path):
@@ -378,10 +397,17 @@ def save(counts, path):
     print(f"{path.relative_to(paths.PROJECT)}: {len(counts)} rows")
 
 
+def _saved(path):
+    """Table of `save`, None where there is none."""
+    path = paths.PROJECT / path
+    return pd.read_csv(path, dtype={"subject": str}) if path.exists() else None
+
+
 def _sample_study():
     """`make sample`: the study of the real recording, its counts committed as a table."""
     folder = paths.PROJECT / "runs" / "sample"
-    counts = run_study(fetch_sample(), paths.PARAMS / "sample_runs.yaml", folder)
+    known = _saved(paths.SAMPLE_COUNTS)
+    counts = run_study(fetch_sample(), paths.PARAMS / "sample_runs.yaml", folder, known)
     save(counts, paths.SAMPLE_COUNTS)
 
 

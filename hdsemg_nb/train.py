@@ -12,118 +12,12 @@ from tqdm import tqdm
 
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
-from hdsemg_nb.filter_network import ABLATIONS, MUFNet, fit_filters
-from hdsemg_nb.models import OURS, build_model, check_network
+from hdsemg_nb.discharges import match_discharges
+from hdsemg_nb.filter_network import MUFNet, fit_filters
+from hdsemg_nb.models import OURS, build_model
+from hdsemg_nb.runs import FILTER, Run
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
-FILTER = "motor-unit filter"  # the linear baseline, `cbss.MotorUnitFilter`
-
-
-@dataclass(frozen=True)
-class Run:
-    """One decoder trained and tested on one recording; the defaults are the paper's.
-
-    Parameters
-    ----------
-    network : str
-        A name in `models.DECODERS`, or "motor-unit filter" for the linear baseline.
-    window, step : int
-        Window W and step S in samples.
-    split : {"shuffled", "blocked"}
-        See `segment.split_folds`.
-    span : {"step", "window"}
-        See `segment.labels`.
-    n_folds : int
-    tested_folds : int, optional
-        Train and test only the first folds; default all. Fewer than all is a reduced run.
-    whiten : bool
-        Spatial whitening on top of the z-score (`segment.fit_normalisation`); not in the paper.
-    fit_offsets : bool
-        Centre the labels on the action potentials, each motor unit by a constant fitted on the
-        training samples (`segment.label_offsets`); not in the paper.
-    epochs : int
-    learning_rate, weight_decay : float
-        Of Adam. "Adaptive learning rate" in the paper is read as Adam's own: no schedule.
-    batch_size : int
-        Windows per batch.
-    threshold : float
-        Probability from which a window counts as a discharge; 0.5 is our reading.
-    bf16 : bool, optional
-        Compute in bfloat16 (`torch.autocast`), the weights stay in float32. Default: where the
-        device has instructions for it (`bf16_supported`).
-    decay : bool
-        Let the learning rate fall to 0 along half a cosine, epoch by epoch; not in the paper.
-    width : float
-        Of ML-DRSNet, see `models.MLDRSNet`; 1 for every other decoder.
-    without : str
-        Part taken away from MUF-Net, a name in `filter_network.ABLATIONS`; "" for none.
-    seed : int
-        Of the shuffled split, the weights, the order of the windows and the dropout.
-
-    Raises
-    ------
-    ValueError
-        For a value that cannot be right.
-    """
-
-    network: str
-    window: int
-    step: int
-    split: str = "shuffled"
-    span: str = "step"
-    n_folds: int = 5
-    tested_folds: int | None = None
-    whiten: bool = False
-    fit_offsets: bool = False
-    epochs: int = 100
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-6
-    batch_size: int = 64
-    threshold: float = 0.5
-    bf16: bool | None = None
-    decay: bool = False
-    width: float = 1.0
-    without: str = ""
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.network != FILTER:
-            check_network(self.network, self.window)
-        allowed = {
-            "window": self.window >= 1,
-            "step": self.step >= 1,
-            "split": self.split in segment.SPLITS,
-            "span": self.span in segment.SPANS,
-            "n_folds": self.n_folds >= 3,
-            "tested_folds": self.tested_folds is None or 1 <= self.tested_folds <= self.n_folds,
-            "epochs": self.epochs >= 1,
-            "learning_rate": self.learning_rate > 0,
-            "weight_decay": self.weight_decay >= 0,
-            "batch_size": self.batch_size >= 2,
-            "threshold": 0 < self.threshold < 1,
-            "width": self.width == 1 or (self.network == "ML-DRSNet" and 0 < self.width < 1),
-            "without": self.without == "" or (self.network == OURS and self.without in ABLATIONS),
-        }
-        for name, fine in allowed.items():
-            if not fine:
-                raise ValueError(f"{name}={getattr(self, name)!r}: {RULES[name]}")
-
-
-RULES = {
-    "window": "at least 1 sample",
-    "step": "at least 1 sample",
-    "split": f"one of {segment.SPLITS}",
-    "span": f"one of {segment.SPANS}",
-    "n_folds": "at least 3: training, validation and test",
-    "tested_folds": "from 1 to n_folds",
-    "epochs": "at least 1",
-    "learning_rate": "above 0",
-    "weight_decay": "0 or more",
-    "batch_size": "at least 2 windows, batch normalisation needs them",
-    "threshold": "a probability between 0 and 1",
-    "width": "above 0 and at most 1, and 1 for any decoder but ML-DRSNet",
-    "without": f"a part of {OURS}, one of {list(ABLATIONS)}; empty for any other decoder",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,6 +207,8 @@ def fit_fold(recording, run, starts, fold, progress=None):
     -------
     FittedNetwork or FittedFilter
     """
+    if run.train_seconds is not None:
+        fold = segment.shorten(fold, starts, recording, run.step, run.train_seconds)
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
     offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
     if run.network == FILTER:
@@ -428,35 +324,53 @@ def cross_validate(recording, run, progress=True):
     return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
 
 
-def discharge_scores(recording, run, tolerance_ms=1.0):
-    """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+def filter_discharges(recording, run):
+    """Discharges that the motor-unit filter finds in the test samples of each fold.
 
     Parameters
     ----------
     recording : recording.Recording
     run : Run
-        Its window, step, split, n_folds and seed are used.
+        Its window, step, split, n_folds, tested_folds and seed are used.
+
+    Yields
+    ------
+    true, found : list of numpy.ndarray of int64
+        Reference and found discharge times of each motor unit within the test windows of a fold,
+        to the sample: they never were windows.
+    """
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    folds = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)
+    for fold in folds[: run.tested_folds]:
+        train, test = (
+            segment.covered_samples(starts[part], run.window, recording.n_samples)
+            for part in (fold.train, fold.test)
+        )
+        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
+        yield tuple(
+            [times[test[times]] for times in all_] for all_ in (recording.discharges, found)
+        )
+
+
+def discharge_scores(recording, run, tolerance_ms=1.0):
+    """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+
+    Parameters
+    ----------
+    recording, run
+        As for `filter_discharges`.
     tolerance_ms : float
-        See `metrics.match_discharges`.
+        See `discharges.match_discharges`.
 
     Returns
     -------
     pandas.DataFrame
         Per fold and motor unit: fold, motor_unit, tp, fp, fn (discharges), f1.
     """
-    starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    folds = segment.split_folds(len(starts), run.window, run.step, run.n_folds, run.split, run.seed)
     rows = []
-    for k, fold in enumerate(folds):
-        train, test = (
-            segment.covered_samples(starts[part], run.window, recording.n_samples)
-            for part in (fold.train, fold.test)
-        )
-        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
-        for unit, (true, decoded) in enumerate(zip(recording.discharges, found, strict=True)):
-            c = metrics.match_discharges(
-                true[test[true]], decoded[test[decoded]], recording.fs, tolerance_ms
-            )
+    for k, trains in enumerate(filter_discharges(recording, run)):
+        for unit, pair in enumerate(zip(*trains, strict=True)):
+            c = match_discharges(*pair, recording.fs, tolerance_ms)
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
 

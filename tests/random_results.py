@@ -18,7 +18,9 @@ def random_results(n_subjects=3, windows=(20, 140), steps=(10, 50), mvc=(10, 30,
         ability, n_units = rng.normal(0, 0.7), int(rng.integers(3, 12))
         for run in product(NETWORKS, windows, steps, ("shuffled", "blocked")):
             tables.append(_counts(rng, ability - intensity / 40, n_units, *run))
-            tables[-1] = {"subject": f"S{subject + 1:02d}", "mvc": intensity, **tables[-1]}
+            about = {"subject": f"S{subject + 1:02d}", "mvc": intensity}
+            about["recording_digest"] = f"{subject}/{intensity}"
+            tables[-1] = {**about, **tables[-1]}
     return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hdsemg_nb import metrics
 from hdsemg_nb.cbss import NoMotorUnit, decompose, decomposition, recovery
+from hdsemg_nb.discharges import match_motor_units
 from hdsemg_nb.recording import Recording
 
 FS = 2048.0
@@ -39,7 +39,7 @@ def found(recording):
 
 
 def test_decompose_finds_the_motor_units(recording, found):
-    table = metrics.match_motor_units(recording.discharges, found.recording.discharges, FS)
+    table = match_motor_units(recording.discharges, found.recording.discharges, FS)
     assert (table.rate_of_agreement > 0.95).all()
     assert sorted(table.found) == list(range(4))  # one to one, and no motor unit beyond the four
     assert found.recording.n_motor_units == 4
@@ -57,7 +57,7 @@ def test_decompose_reports_quality(found):
 def test_filter_decodes_samples_it_was_not_fitted_to(recording):
     found = decompose(recording.crop(0, 6), n_lags=8, n_seeds=40, progress=False)
     new = recording.crop(6, 10)
-    table = metrics.match_motor_units(new.discharges, found.filter.decode(new.emg), FS)
+    table = match_motor_units(new.discharges, found.filter.decode(new.emg), FS)
     assert (table.rate_of_agreement > 0.9).all()
 
 

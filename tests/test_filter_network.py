@@ -87,7 +87,7 @@ def test_decodes_planted_motor_units_in_four_epochs(planted):
 
 def test_withstands_noise_and_dead_channels_better_than_the_filter(planted):
     rng = np.random.default_rng(0)
-    noisy = planted.emg + planted.emg.std() * rng.standard_normal(planted.emg.shape)
+    noisy = planted.emg + 2 * planted.emg.std() * rng.standard_normal(planted.emg.shape)
     dead = planted.emg.copy()
     dead[:3] = 0
     f1 = {}
@@ -98,7 +98,7 @@ def test_withstands_noise_and_dead_channels_better_than_the_filter(planted):
             found = fitted.predict(emg.astype(np.float32), starts[fold.test]) >= 0.5
             score = metrics.scores(*metrics.counts(labels, found)).f1.mean()
             f1.setdefault(run.network, []).append(score)
-    assert (np.array(f1[OURS]) > np.array(f1[FILTER]) + 0.1).all(), f1
+    assert (np.array(f1[OURS]) > np.array(f1[FILTER]) + [0.02, 0.3]).all(), f1
 
 
 def test_windows_are_changed_in_training_alone():

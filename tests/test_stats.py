@@ -1,12 +1,14 @@
 """Oracles: Hollander and Wolfe's "Rounding first base", and values published by R packages."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 import scikit_posthocs
-from scipy.stats import binomtest, friedmanchisquare
+from scipy.stats import binomtest, friedmanchisquare, rankdata, wilcoxon
 
-from hdsemg_nb.stats import friedman, pairs, stars, wnmt
+from hdsemg_nb.stats import friedman, pairs, signed_rank, stars, wnmt
 
 # seconds to second base of 22 runners by three ways of rounding first base
 FIRST_BASE = """
@@ -175,3 +177,28 @@ def test_stars_as_in_the_papers_legend():
     for p in (np.nan, -0.1, 1.1):
         with pytest.raises(ValueError, match="must be between 0 and 1"):
             stars(p)
+
+
+@pytest.mark.parametrize("n", [3, 8, 25])
+def test_signed_rank_without_ties_is_that_of_scipy(n):
+    differences = np.random.default_rng(n).normal(0.3, 1, n)
+    ours, theirs = signed_rank(differences), wilcoxon(differences, method="exact")
+    assert ours.p == pytest.approx(theirs.pvalue) and ours.n == n
+    assert min(ours.rank_sum, n * (n + 1) / 2 - ours.rank_sum) == theirs.statistic
+
+
+def test_signed_rank_with_ties_counts_all_signs():
+    differences = np.array([0.1, 0.1, -0.1, 0.3, 0.3, 0.0, 0.4])
+    size = rankdata(np.abs(differences[differences != 0]))
+    sums = np.array([np.dot(signs, size) for signs in product((-1, 1), repeat=6)])
+    seen = np.dot([1, 1, -1, 1, 1, 1], size)
+    result = signed_rank(differences)
+    assert result.p == np.mean(np.abs(sums) >= seen) and result.n == 6
+
+
+def test_signed_rank_at_its_ends():
+    assert signed_rank([1, 2, 3, 4, 5, 6]).p == 2 / 64
+    assert signed_rank([]) == signed_rank([0.0, 0.0]) == (0, 1, 0)
+    assert signed_rank([-0.2]).p == 1
+    with pytest.raises(ValueError, match="not finite"):
+        signed_rank([0.1, np.nan])

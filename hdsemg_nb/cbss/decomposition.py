@@ -22,12 +22,16 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 from tqdm import tqdm
 
 from hdsemg_nb.cbss.filter import MotorUnitFilter, extended_covariance, pulse_to_noise_ratio
-from hdsemg_nb.metrics import interval_cov, match_motor_units, rate_of_agreement
+from hdsemg_nb.discharges import (
+    REFRACTORY_MS,
+    interval_cov,
+    match_motor_units,
+    rate_of_agreement,
+)
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.segment import spike_triggered_average, windows
 
 BAND_HZ = (20.0, 500.0)
-REFRACTORY_MS = 10.0
 SAME_UNIT = 0.3  # rate of agreement from which two units are one (Negro et al. 2016)
 _N_ITERATIONS = 8  # of the fixed point; as many seeds reach their motor unit as with 12
 _N_REFINEMENTS = 6
@@ -139,7 +143,7 @@ def recovery(recordings, **options):
     Returns
     -------
     pandas.DataFrame
-        One row per reference motor unit, the columns of `metrics.match_motor_units` after
+        One row per reference motor unit, the columns of `discharges.match_motor_units` after
         subject, mvc, n_found (motor units found in this recording) and seconds (it took).
     """
     tables = []

@@ -7,6 +7,7 @@ import scipy.linalg
 from scipy.cluster.vq import kmeans
 from scipy.signal import find_peaks
 
+from hdsemg_nb.discharges import REFRACTORY_MS
 from hdsemg_nb.segment import spike_triggered_average
 
 
@@ -103,7 +104,7 @@ class MotorUnitFilter:
 
     n_lags: int = 16
     largest_lag: int = 32
-    refractory_ms: float = 10.0
+    refractory_ms: float = REFRACTORY_MS
 
     def fit(self, recording, mask=None):
         """Fit the filters to the discharge times of a recording.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import welch
 
-from hdsemg_nb.metrics import discharge_rate, interval_cov
+from hdsemg_nb.discharges import discharge_rate, interval_cov
 from hdsemg_nb.segment import spike_triggered_average
 
 _UNIT_FEATURES = ("common_share", "width", "peak_to_peak_uv", "rate", "interval_cov")

@@ -1,0 +1,308 @@
+"""Discharge times: from decoded windows to spike trains, their agreement, rates and intervals.
+
+A spike train is a sorted array of discharge times in samples. Two trains are compared one to one in
+the order of time: a discharge agrees with at most one other, however many lie near it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.signal import fftconvolve
+from scipy.signal.windows import hann
+
+from hdsemg_nb.metrics import Counts
+
+PAUSE_S = 0.4  # longer inter-discharge intervals are pauses, left out of rate and variability
+REFRACTORY_MS = 10.0  # least time between two discharges of a motor unit
+SMOOTHING_S = 0.4  # of discharge rates (De Luca & Erim 1994, doi:10.1016/0166-2236(94)90064-7)
+
+
+def decoded_discharges(decoded, starts, window, fs, refractory_ms=REFRACTORY_MS):
+    """Spike trains from decoded windows.
+
+    Each window that decodes a discharge stands for one at the window's centre, which is the centre
+    of its label. Positive windows whose centres lie less than the refractory time after the first
+    of them are one discharge, at their mean.
+
+    Parameters
+    ----------
+    decoded : array_like of bool, shape (windows, motor units)
+    starts : array_like of int, shape (windows,)
+        First sample of each window, in the order of time.
+    window : int
+        Window W in samples.
+    fs : float
+        Sampling frequency in Hz.
+    refractory_ms : float
+        Least time between two discharges of a motor unit.
+
+    Returns
+    -------
+    list of numpy.ndarray of int64
+        Discharge times of each motor unit as samples. A time cannot be finer than the step.
+    """
+    centres = np.asarray(starts) + window // 2
+    columns = np.asarray(decoded, dtype=bool).T
+    return [_merged(centres[column], refractory_ms * fs / 1000) for column in columns]
+
+
+def _merged(times, refractory):
+    groups = []
+    for time in times:
+        if groups and time - groups[-1][0] < refractory:
+            groups[-1].append(time)
+        else:
+            groups.append([time])
+    return np.array([round(np.mean(group)) for group in groups], dtype=np.int64)
+
+
+def matched_pairs(reference, found, fs, tolerance_ms=1.0):
+    """Which discharges of two trains agree, one to one, in the order of time.
+
+    Parameters
+    ----------
+    reference, found : array_like of int, sorted
+        Discharge times as samples.
+    fs : float
+        Sampling frequency in Hz.
+    tolerance_ms : float
+        Two discharges agree when at most this far apart, in ms.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (pairs, 2)
+        Positions in `reference` and in `found`; no other one-to-one matching has more pairs.
+    """
+    reference, found = np.asarray(reference).tolist(), np.asarray(found).tolist()
+    tolerance = tolerance_ms * fs / 1000 + 1e-9
+    pairs, i, j = [], 0, 0
+    while i < len(reference) and j < len(found):
+        distance = found[j] - reference[i]
+        if abs(distance) <= tolerance:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif distance > 0:
+            i += 1
+        else:
+            j += 1
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def match_discharges(reference, found, fs, tolerance_ms=1.0):
+    """Count discharges that agree, one to one, in the order of time.
+
+    Parameters
+    ----------
+    reference, found, fs, tolerance_ms
+        As for `matched_pairs`.
+
+    Returns
+    -------
+    metrics.Counts
+        Three ints: matched, only in `found`, only in `reference`.
+    """
+    matched = len(matched_pairs(reference, found, fs, tolerance_ms))
+    return Counts(matched, len(found) - matched, len(reference) - matched)
+
+
+class Agreement(NamedTuple):
+    """Agreement of two spike trains, see `rate_of_agreement`."""
+
+    rate: float
+    lag_ms: float
+    matched: int
+    only_found: int
+    only_reference: int
+
+
+def rate_of_agreement(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
+    """Rate of agreement of two spike trains after removing the constant lag between them.
+
+    matched / (matched + only in found + only in reference) discharges, matched one to one in the
+    order of time, at the lag where most of them agree (of several such, the one with most exact
+    coincidences, then the smallest).
+
+    Parameters
+    ----------
+    reference, found : array_like of int, sorted
+        Discharge times as samples.
+    fs : float
+        Sampling frequency in Hz.
+    tolerance_ms : float
+        Two discharges agree when at most this far apart, in ms.
+    largest_lag_ms : float
+        Largest constant lag tried to both sides, in ms; 0 to remove none.
+
+    Returns
+    -------
+    Agreement
+        rate (0 when neither has a discharge), lag_ms (found after reference), matched,
+        only_found, only_reference.
+    """
+    reference, found = np.asarray(reference, np.int64), np.asarray(found, np.int64)
+    lag = _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms)
+    c = match_discharges(reference, found - lag, fs, tolerance_ms)
+    return Agreement(c.tp / max(sum(c), 1), 1000 * lag / fs, *c)
+
+
+def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
+    """Samples by which `found` comes after `reference`, 0 when one of them is empty.
+
+    A lag cannot match more discharges than have one near, so only lags whose number of those is
+    above what others have matched are tried: mostly one.
+    """
+    if len(reference) == 0 or len(found) == 0:
+        return 0
+    largest, tolerance = round(largest_lag_ms * fs / 1000), int(tolerance_ms * fs / 1000 + 1e-9)
+    train = np.zeros(max(reference[-1], found[-1]) + 2 * largest + 1)
+    train[found + largest] = 1
+    near = np.convolve(train, np.ones(2 * tolerance + 1), "same") > 0
+    lags = np.arange(-largest, largest + 1)
+    at = reference[:, None] + largest + lags
+    with_near, exact = near[at].sum(axis=0), train[at].sum(axis=0)
+    best, most = 0, -1
+    for k in np.lexsort((np.abs(lags), -exact, -with_near)):
+        if with_near[k] <= most:
+            break
+        matched = len(matched_pairs(reference, found - lags[k], fs, tolerance_ms))
+        if matched > most:
+            best, most = int(lags[k]), matched
+    return best
+
+
+def match_motor_units(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
+    """Best match of each reference motor unit among the found ones, one to one.
+
+    Parameters
+    ----------
+    reference, found : sequence of array_like of int
+        Discharge times of each motor unit as sorted samples.
+    fs, tolerance_ms, largest_lag_ms
+        As in `rate_of_agreement`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each reference motor unit: motor_unit, found (number of its match, -1 without),
+        rate_of_agreement (0 without), lag_ms (NaN without), matched, only_found, only_reference.
+    """
+    pairs = [
+        [rate_of_agreement(a, b, fs, tolerance_ms, largest_lag_ms) for b in found]
+        for a in reference
+    ]
+    rates = np.array([[pair.rate for pair in row] for row in pairs])
+    rates = rates.reshape(len(reference), len(found))
+    best = dict(zip(*linear_sum_assignment(-rates), strict=True))
+    rows = []
+    for unit, times in enumerate(reference):
+        match = best.get(unit, -1)
+        if match < 0 or rates[unit, match] == 0:
+            rows.append((unit, -1, 0.0, float("nan"), 0, 0, len(times)))
+        else:
+            rows.append((unit, int(match), *pairs[unit][match]))
+    names = "motor_unit found rate_of_agreement lag_ms matched only_found only_reference".split()
+    return pd.DataFrame(rows, columns=names)
+
+
+def discharge_intervals(discharges, fs):
+    """Inter-discharge intervals in s, without the pauses of `PAUSE_S` and longer.
+
+    Parameters
+    ----------
+    discharges : array_like of int
+        Discharge times of one motor unit as sorted samples.
+    fs : float
+        Sampling frequency in Hz.
+
+    Returns
+    -------
+    numpy.ndarray of float
+    """
+    intervals = np.diff(discharges) / fs
+    return intervals[intervals < PAUSE_S]
+
+
+def discharge_rate(discharges, fs):
+    """Mean discharge rate in 1/s, over `discharge_intervals`; NaN without one."""
+    intervals = discharge_intervals(discharges, fs)
+    return float(1 / intervals.mean()) if len(intervals) else float("nan")
+
+
+def interval_cov(discharges, fs):
+    """Coefficient of variation of the `discharge_intervals`; infinite with fewer than two."""
+    intervals = discharge_intervals(discharges, fs)
+    return float(intervals.std() / intervals.mean()) if len(intervals) > 1 else float("inf")
+
+
+def interval_errors(reference, found, fs, tolerance_ms=1.0):
+    """Errors of the inter-discharge intervals between discharges that both trains have.
+
+    Parameters
+    ----------
+    reference, found, fs, tolerance_ms
+        As for `matched_pairs`; a constant lag does not matter within the tolerance.
+
+    Returns
+    -------
+    numpy.ndarray of float
+        Found interval minus reference interval in ms, for each two consecutive discharges of the
+        reference (no pause between them) whose matches are consecutive as well.
+    """
+    pairs = matched_pairs(reference, found, fs, tolerance_ms)
+    consecutive = (np.diff(pairs, axis=0) == 1).all(axis=1)
+    a = np.diff(np.asarray(reference, dtype=np.int64)[pairs[:, 0]])
+    b = np.diff(np.asarray(found, dtype=np.int64)[pairs[:, 1]])
+    kept = consecutive & (a < PAUSE_S * fs)
+    return 1000 * (b - a)[kept] / fs
+
+
+def smoothed_rate(discharges, n_samples, fs, width_s=SMOOTHING_S):
+    """Discharge rate over time: the spike train under a Hann window of unit area.
+
+    Parameters
+    ----------
+    discharges : array_like of int
+        Discharge times as samples; of several motor units together for the cumulative spike train.
+    n_samples : int
+        Length of the signal.
+    fs : float
+        Sampling frequency in Hz.
+    width_s : float
+        Length of the window.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (samples,)
+        In 1/s. As if there were no discharge beyond the ends of the signal.
+    """
+    train = np.bincount(np.asarray(discharges, dtype=np.int64), minlength=n_samples)[:n_samples]
+    window = hann(round(width_s * fs) // 2 * 2 + 1)
+    return fs * fftconvolve(train, window / window.sum(), "same")
+
+
+def rate_correlation(reference, found, mask, fs):
+    """Correlation of two smoothed discharge rates over time.
+
+    Parameters
+    ----------
+    reference, found : array_like of int
+        Discharge times of a motor unit, or of all together: then it is the correlation of the
+        cumulative spike trains, the estimates of the neural drive.
+    mask : numpy.ndarray of bool, shape (samples,)
+        Samples to compare (`segment.covered_samples`); no discharge outside counts.
+    fs : float
+        Sampling frequency in Hz.
+
+    Returns
+    -------
+    float
+        Pearson's r; NaN when one of the trains has no discharge there.
+    """
+    trains = [np.asarray(times, dtype=np.int64) for times in (reference, found)]
+    trains = [times[(times >= 0) & (times < len(mask))] for times in trains]  # a lag can lead out
+    trains = [times[mask[times]] for times in trains]
+    if min(map(len, trains)) == 0:
+        return float("nan")
+    return float(np.corrcoef([smoothed_rate(t, len(mask), fs)[mask] for t in trains])[0, 1])
