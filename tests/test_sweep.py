@@ -15,8 +15,8 @@ from distributed import LocalCluster
 
 from hdsemg_nb import metrics, params, paths, results, segment, sweep
 from hdsemg_nb.datasets import fetch_sample
-from hdsemg_nb.recording import Recordings
 from hdsemg_nb.models import OURS
+from hdsemg_nb.recording import Recordings
 from hdsemg_nb.train import FILTER, Run, cross_validate
 
 RUN = Run("ML-DCNN", 20, 20, epochs=1, tested_folds=1)
