@@ -55,6 +55,14 @@ class Params:
         First and last second of the real recording to use.
     tour : dict
         Settings of the network the tour trains: those of `runs.Run`, except split and seed.
+    honest_seconds : float
+        Length in s of the simulated recording of the honest evaluation, whose truth is known.
+    honest_runs : list of dict
+        Decoders compared on it and on the real recording, see `sweep.expand`.
+    readings : list of dict
+        Runs that are repeated for every reading of the label, see `sweep.expand`.
+    offsets : list of int
+        Samples by which the centre of the label is moved in these.
     timed_windows : list of int
         Windows W at which the prediction of ML-DRSNet is timed.
     steps : list of int
@@ -86,6 +94,10 @@ class Params:
     n_decomposed: int
     sample_seconds: list
     tour: dict
+    honest_seconds: float
+    honest_runs: list
+    readings: list
+    offsets: list
     timed_windows: list
     steps: list
     timed_epochs: int
@@ -124,8 +136,9 @@ def check(settings, kind=Params, where="the parameters"):
             )
     if "tour" in settings and kind is Params:
         _check_tour(settings["tour"])
-    for number, entry in enumerate(settings.get("grid", ())):
-        _check_entry(entry, f"entry {number} of grid")
+    for name in ("grid", "honest_runs", "readings"):
+        for number, entry in enumerate(settings.get(name, ())):
+            _check_entry(entry, f"entry {number} of {name}")
 
 
 def _check_tour(tour):

@@ -82,7 +82,8 @@ def test_missed_and_false_discharges_lower_what_they_should(planted):
 
 
 def test_separated_trains_stand_in_the_order_of_the_labels(planted):
-    decoded = honest.separated_trains(planted, 2.4, n_seeds=30, n_rounds=1, progress=False)
+    like = trains.Decoded([], np.ones(planted.n_samples, bool), 2.4)
+    decoded = honest.separated_trains(planted, like, n_seeds=30, n_rounds=1, progress=False)
     table = honest.compare_trains(planted, decoded)
     assert table["motor_unit"].tolist() == [0, 1, 2]
     assert (table["roa_1_ms"] > 0.9).sum() >= 2

@@ -6,6 +6,13 @@ from hdsemg_nb.figures.comparison import (
     draw_networks_compared,
     draw_window_and_step,
 )
+from hdsemg_nb.figures.honest import (
+    draw_leakage,
+    draw_peers,
+    draw_readings,
+    draw_thresholds,
+    draw_trains,
+)
 from hdsemg_nb.figures.latency import draw_latency
 from hdsemg_nb.figures.networks import draw_networks
 from hdsemg_nb.figures.pipeline import draw_pipeline, draw_windows
@@ -27,6 +34,7 @@ __all__ = [
     "draw_decoded",
     "draw_grid_image",
     "draw_intensities",
+    "draw_leakage",
     "draw_learning_curves",
     "draw_latency",
     "draw_muap_page",
@@ -34,9 +42,13 @@ __all__ = [
     "draw_networks",
     "draw_networks_by_intensity",
     "draw_networks_compared",
+    "draw_peers",
     "draw_pipeline",
+    "draw_readings",
     "draw_recording",
     "draw_scores",
+    "draw_thresholds",
+    "draw_trains",
     "draw_window_and_step",
     "draw_windows",
     "save",

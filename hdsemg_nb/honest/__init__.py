@@ -1,5 +1,17 @@
 """Honest evaluation: what the paper's protocol cannot see."""
 
+from hdsemg_nb.honest.conclusions import (
+    cautions,
+    markdown,
+    on_leakage,
+    on_peers,
+    on_readings,
+    on_settings,
+    on_thresholds,
+    on_trains,
+    page,
+    recommendations,
+)
 from hdsemg_nb.honest.leakage import leakage, shared_windows, summarise
 from hdsemg_nb.honest.peers import beats_filter, compare_peers, gather_counts, with_always_positive
 from hdsemg_nb.honest.readings import (
@@ -26,6 +38,7 @@ from hdsemg_nb.honest.trains import (
 __all__ = [
     "average_precision",
     "beats_filter",
+    "cautions",
     "compare_peers",
     "compare_trains",
     "curves",
@@ -34,9 +47,18 @@ __all__ = [
     "gather_counts",
     "identified",
     "leakage",
+    "markdown",
+    "on_leakage",
+    "on_peers",
+    "on_readings",
+    "on_settings",
+    "on_thresholds",
+    "on_trains",
+    "page",
     "precision_recall",
     "reading_scores",
     "reading_trends",
+    "recommendations",
     "run_readings",
     "separated_trains",
     "shared_windows",

@@ -11,7 +11,8 @@ from hdsemg_nb.architecture import n_macs
 from hdsemg_nb.latency import measure
 from hdsemg_nb.train import FILTER, FittedFilter, fit_fold
 
-ALWAYS_POSITIVE = "always positive"
+ALWAYS_POSITIVE, LINEAR = "always positive", "linear classifier"
+NO_NETWORKS = {FILTER, LINEAR, ALWAYS_POSITIVE}
 SCORES = ["f1", "precision", "sensitivity", "n_identified", "n_motor_units"]
 
 
@@ -181,4 +182,4 @@ def beats_filter(peers):
     list of str
     """
     f1 = peers.set_index("network")["f1"]
-    return [name for name in f1.index if name != FILTER and f1[name] > f1[FILTER]]
+    return [name for name in f1.index if name not in NO_NETWORKS and f1[name] > f1[FILTER]]

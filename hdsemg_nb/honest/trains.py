@@ -93,14 +93,14 @@ def tested_samples(n_samples, run, result):
     return mask
 
 
-def separated_trains(recording, half_step_ms, **options):
+def separated_trains(recording, like, **options):
     """Spike trains of a blind source separation of the whole recording, matched to its labels.
 
     Parameters
     ----------
     recording : recording.Recording
-    half_step_ms : float
-        Tolerance of the coarsest comparison, in ms.
+    like : Decoded
+        A decoder that it is compared with: on the same samples, at the same half step.
     **options
         For `cbss.decompose`.
 
@@ -116,8 +116,7 @@ def separated_trains(recording, half_step_ms, **options):
         found = ()
     table = discharges.match_motor_units(recording.discharges, found, recording.fs)
     trains = [found[k] if k >= 0 else np.empty(0, np.int64) for k in table["found"]]
-    mask = np.ones(recording.n_samples, dtype=bool)
-    return {SEPARATION: Decoded(trains, mask, half_step_ms)}
+    return {SEPARATION: like._replace(trains=trains)}
 
 
 def compare_trains(recording, decoded, truth=None):
