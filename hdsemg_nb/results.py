@@ -2,6 +2,8 @@
 
 import json
 import platform
+import re
+import resource
 import traceback
 from dataclasses import asdict
 from datetime import date
@@ -89,6 +91,18 @@ def device_name():
         names = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
         model = names[0].split(":")[1].strip() if names else model
     return model
+
+
+def memory_mb(largest=False):
+    """Main memory that this process takes, or the largest it has taken so far, in MB.
+
+    Elsewhere than on Linux always the largest.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux a process inherits ru_maxrss from the one that started it
+        field = "VmHWM" if largest else "VmRSS"
+        return int(re.search(rf"{field}:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
 
 
 def write(path, document):
