@@ -87,9 +87,10 @@ def training_seconds(study, recording_seconds):
         network, window, step, train_seconds, f1, always_positive_f1.
     """
     short = study[study["setting"] == "training seconds"]
-    alike = ["network", "window", "step", "split", "epochs", "learning_rate", "whiten"]
-    whole = study[study["train_seconds"].isna()].drop_duplicates(["run", "fold", "motor_unit"])
-    whole = whole.merge(short[alike].drop_duplicates(), on=alike)
+    alike = [*BY, "split"]
+    ablations = study["setting"].str.contains("ablation")
+    whole = study[study["train_seconds"].isna() & ~ablations]
+    whole = whole.merge(short[[*alike, "whiten"]].drop_duplicates())
     whole = whole.assign(train_seconds=round(recording_seconds * 3 / 5, 1))
     table = metrics.score_table(pd.concat([short, whole]), [*BY, "train_seconds"])
     table = table[[*BY, "train_seconds", "f1", "always_positive_f1"]]

@@ -59,6 +59,8 @@ class Params:
         Length in s of the simulated recording of the honest evaluation, whose truth is known.
     honest_runs : list of dict
         Decoders compared on it and on the real recording, see `sweep.expand`.
+    our_runs : list of dict
+        Our own decoders, beside them where the signal is changed and in notebook 08.
     readings : list of dict
         Runs that are repeated for every reading of the label, see `sweep.expand`.
     offsets : list of int
@@ -96,6 +98,7 @@ class Params:
     tour: dict
     honest_seconds: float
     honest_runs: list
+    our_runs: list
     readings: list
     offsets: list
     timed_windows: list
@@ -136,7 +139,7 @@ def check(settings, kind=Params, where="the parameters"):
             )
     if "tour" in settings and kind is Params:
         _check_tour(settings["tour"])
-    for name in ("grid", "honest_runs", "readings"):
+    for name in ("grid", "honest_runs", "our_runs", "readings"):
         for number, entry in enumerate(settings.get(name, ())):
             _check_entry(entry, f"entry {number} of {name}")
 

@@ -39,7 +39,7 @@ def compute(recording, run):
     Parameters
     ----------
     recording : recording.Recording
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------

@@ -127,7 +127,7 @@ def robustness(recording, runs, versions, fold=4, progress=True):
     Parameters
     ----------
     recording : recording.Recording
-    runs : sequence of train.Run
+    runs : sequence of runs.Run
     versions : dict
         (kind, level) to EMG, from `signal_versions` or `grid_versions`.
     fold : int
@@ -166,7 +166,7 @@ def other_intensities(subject, mvc, seconds, seed, runs, fold=4):
         As for `datasets.simulate`.
     mvc : sequence of float
         Intensities in % of the maximal voluntary contraction.
-    runs : sequence of train.Run
+    runs : sequence of runs.Run
     fold : int
         Number of the fold that is trained, and tested at the intensity of the training.
 

@@ -81,7 +81,7 @@ def digest(recording, run):
     Parameters
     ----------
     recording : recording.Recording
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------
@@ -107,7 +107,7 @@ def training_windows(n_samples, run):
     ----------
     n_samples : int
         Length of the recording.
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------
@@ -175,7 +175,7 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
     recordings : sequence of recording.Recording
         For example `recording.Recordings`. Read here, one at a time, and sent to a worker with
         each run: the workers need no access to the files.
-    runs : sequence of train.Run
+    runs : sequence of runs.Run
     folder : str or pathlib.Path
         Results, written here: the workers need no access to it either.
     only : sequence of int
@@ -223,6 +223,7 @@ def _gather(works, known):
     old = known[known["run"].isin(set(order) - set(new.get("run", ())))]
     if old.empty:
         return new
+    old = old.assign(**{name: v for name, v in results.LATER.items() if name not in old})
     table = pd.concat([new, old], ignore_index=True)
     return table.sort_values(
         "run", key=lambda run: run.map(order), kind="stable", ignore_index=True
@@ -346,7 +347,8 @@ def run_study(recording, study, folder, known=None):
     """
     settings = yaml.safe_load(Path(study).read_text())
     settings = {name: expand(entries) for name, entries in settings.items()}
-    known = None if known is None else known.drop_duplicates(["run", "fold", "motor_unit"])
+    if known is not None:
+        known = known.drop(columns="setting").drop_duplicates(["run", "fold", "motor_unit"])
     every = [one for runs in settings.values() for one in runs]
     run([recording], every, folder, known=known)
     tables = {name: run([recording], runs, folder, known=known) for name, runs in settings.items()}

@@ -128,7 +128,7 @@ def measure(one, run, threads=THREADS, n_windows=N_WINDOWS):
     Parameters
     ----------
     one : recording.Recording
-    run : train.Run
+    run : runs.Run
     threads, n_windows
         See `latency.benchmark`.
 

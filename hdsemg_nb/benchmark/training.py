@@ -42,7 +42,7 @@ def naive_epoch(model, run, n_windows):
     Parameters
     ----------
     model : torch.nn.Module
-    run : train.Run
+    run : runs.Run
     n_windows : int
 
     Returns

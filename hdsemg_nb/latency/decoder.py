@@ -44,6 +44,9 @@ class Decoder:
         Sampling frequency in Hz.
     channels, motor_units : list of str
         In the order of the inputs and of the outputs.
+    offsets : list of int
+        Samples from the discharge of each motor unit to the centre of the window that decodes it:
+        looked ahead beyond half the window.
     threshold : float
         Probability from which a window counts as a discharge.
     precision : str
@@ -70,8 +73,8 @@ class Decoder:
         self.network, self.window, self.step, self.threshold = (
             facts["run"][name] for name in ("network", "window", "step", "threshold")
         )
-        self.fs, self.channels, self.motor_units, self.precision = (
-            facts[name] for name in ("fs", "channels", "motor_units", "precision")
+        self.fs, self.channels, self.motor_units, self.offsets, self.precision = (
+            facts[name] for name in ("fs", "channels", "motor_units", "offsets", "precision")
         )
         self.deviation = facts.get("deviation", {})
         self.mean_uv = np.array(facts["mean_uv"], dtype=np.float32)[:, None]

@@ -31,7 +31,7 @@ class TrainedDecoder:
     ----------
     model : torch.nn.Module
         In evaluation mode.
-    run : train.Run
+    run : runs.Run
         Its network, window, step and threshold are used.
     normalisation : segment.Normalisation
         Fitted on the training samples.
@@ -41,6 +41,9 @@ class TrainedDecoder:
         In uV, to calibrate an export and to judge it.
     channels, motor_units : tuple of str
         Names, in the order of the inputs and of the outputs.
+    offsets : tuple of int
+        Samples by which the label of each motor unit was moved (`train.FittedNetwork`): its
+        discharge is so much before the centre of the window that decodes it.
     """
 
     model: torch.nn.Module
@@ -51,6 +54,7 @@ class TrainedDecoder:
     val_windows: np.ndarray
     channels: tuple
     motor_units: tuple
+    offsets: tuple
 
 
 class Deviation(NamedTuple):
@@ -74,7 +78,7 @@ def train_decoder(recording, run):
     Parameters
     ----------
     recording : recording.Recording
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------
@@ -96,6 +100,7 @@ def train_decoder(recording, run):
         val,
         _channel_names(recording),
         units,
+        tuple(fitted.offsets.tolist()),
     )
 
 
@@ -241,6 +246,7 @@ def _facts(trained, precision):
         "fs": trained.fs,
         "channels": trained.channels,
         "motor_units": trained.motor_units,
+        "offsets": trained.offsets,
         "mean_uv": mean.tolist(),
         "largest_uv": largest.tolist(),
         "precision": precision,
