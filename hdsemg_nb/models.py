@@ -1,4 +1,4 @@
-"""The three networks of the paper, by their paper names.
+"""The three networks of the paper, by their paper names, and what stands beside them.
 
 Every network takes windows of shape (batch, channels, window) and returns logits of shape
 (batch, motor units); a sigmoid makes them probabilities.
@@ -8,6 +8,8 @@ import difflib
 
 import torch
 from torch import nn
+
+from hdsemg_nb.filter_network import MUFNet
 
 
 class Every(nn.Module):
@@ -294,15 +296,32 @@ class MTDCNN(nn.Module):
         return self.head(branches.flatten(2))[..., 0].T  # (M, batch, 1) -> (batch, M)
 
 
-NETWORKS = {"ML-DRSNet": MLDRSNet, "ML-DCNN": MLDCNN, "MT-DCNN": MTDCNN}
-
-
-def build_model(name, window, n_motor_units, n_channels=64, width=1.0):
-    """Build a network by its paper name.
+class LinearClassifier(nn.Sequential):
+    """The least that can be trained: one weight for each sample of the window and motor unit.
 
     Parameters
     ----------
-    name : {"ML-DRSNet", "ML-DCNN", "MT-DCNN"}
+    window, n_motor_units, n_channels : int
+    """
+
+    min_window = 1
+
+    def __init__(self, window, n_motor_units, n_channels=64):
+        super().__init__(nn.Flatten(), nn.Linear(n_channels * window, n_motor_units))
+
+
+NETWORKS = {"ML-DRSNet": MLDRSNet, "ML-DCNN": MLDCNN, "MT-DCNN": MTDCNN}  # the paper's
+OURS = "MUF-Net"
+DECODERS = {**NETWORKS, "linear classifier": LinearClassifier, OURS: MUFNet}
+
+
+def build_model(name, window, n_motor_units, n_channels=64, width=1.0, without=""):
+    """Build a network by its name.
+
+    Parameters
+    ----------
+    name : str
+        In `DECODERS`.
     window : int
         Window W in samples.
     n_motor_units : int
@@ -311,6 +330,8 @@ def build_model(name, window, n_motor_units, n_channels=64, width=1.0):
         Number of EMG channels.
     width : float
         Of ML-DRSNet.
+    without : str
+        Of MUF-Net.
 
     Returns
     -------
@@ -323,8 +344,8 @@ def build_model(name, window, n_motor_units, n_channels=64, width=1.0):
         For an unknown name or a size the network cannot take.
     """
     check_network(name, window, n_motor_units, n_channels)
-    options = {"width": width} if name == "ML-DRSNet" else {}
-    return NETWORKS[name](window, n_motor_units, n_channels, **options)
+    options = {"ML-DRSNet": {"width": width}, OURS: {"without": without}}.get(name, {})
+    return DECODERS[name](window, n_motor_units, n_channels, **options)
 
 
 def check_network(name, window, n_motor_units=1, n_channels=1):
@@ -340,11 +361,11 @@ def check_network(name, window, n_motor_units=1, n_channels=1):
     ValueError
         Names the value and what is allowed.
     """
-    if name not in NETWORKS:
-        near = difflib.get_close_matches(str(name), NETWORKS, n=1, cutoff=0.3)
+    if name not in DECODERS:
+        near = difflib.get_close_matches(str(name), DECODERS, n=1, cutoff=0.3)
         hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"Unknown network {name!r}. {hint}Choose one of {list(NETWORKS)}")
-    least = dict(window=NETWORKS[name].min_window, n_motor_units=1, n_channels=1)
+        raise ValueError(f"Unknown network {name!r}. {hint}Choose one of {list(DECODERS)}")
+    least = dict(window=DECODERS[name].min_window, n_motor_units=1, n_channels=1)
     sizes = dict(window=window, n_motor_units=n_motor_units, n_channels=n_channels)
     for size, value in sizes.items():
         if value < least[size]:

@@ -54,11 +54,13 @@ class Params:
     sample_seconds : list of float
         First and last second of the real recording to use.
     tour : dict
-        Settings of the network the tour trains: those of `train.Run`, except split and seed.
+        Settings of the network the tour trains: those of `runs.Run`, except split and seed.
     honest_seconds : float
         Length in s of the simulated recordings of the honest evaluation.
     honest_runs : list of dict
         Decoders compared on it and on the real recording, see `sweep.expand`.
+    our_runs : list of dict
+        Our own decoders, beside them where the signal is changed and in notebook 08.
     readings : list of dict
         Runs that are repeated for every reading of the label, see `sweep.expand`.
     n_readings : int
@@ -98,6 +100,7 @@ class Params:
     tour: dict
     honest_seconds: float
     honest_runs: list
+    our_runs: list
     readings: list
     n_readings: int
     offsets: list
@@ -139,7 +142,7 @@ def check(settings, kind=Params, where="the parameters"):
             )
     if "tour" in settings and kind is Params:
         _check_tour(settings["tour"])
-    for name in ("grid", "honest_runs", "readings"):
+    for name in ("grid", "honest_runs", "our_runs", "readings"):
         for number, entry in enumerate(settings.get(name, ())):
             _check_entry(entry, f"entry {number} of {name}")
 

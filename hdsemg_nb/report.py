@@ -10,7 +10,7 @@ import sys
 
 import pandas as pd
 
-from hdsemg_nb import params, paths, published
+from hdsemg_nb import params, paths, published, tables
 from hdsemg_nb.published import NOT_GIVEN
 
 TITLE = "Reproduction of Ma et al. 2025 (DOI 10.1186/s12984-025-01639-3)"
@@ -98,7 +98,7 @@ def write(output, results):
     folder = paths.output_folder(output, "tables")
     sections = {"": items}
     if (folder / "trends.csv").exists():
-        sections["Trends"] = _read(folder / "trends.csv")[1]
+        sections["Trends"] = tables.load(folder / "trends.csv")[0]
     counts = items["agrees"].str.split(":").str[0].value_counts()
     summary = f"{len(items)} items: " + ", ".join(f"{n} {what}" for what, n in counts.items())
     for suffix, render in {"md": _markdown, "html": _html}.items():
@@ -115,7 +115,7 @@ def _row(folder, stem, written):
     data = profile = "on the figure" if kind == "figure" else ""
     agrees, how = "nothing to compare", ""
     if has_values and values.exists():
-        note, table = _read(values)
+        table, note = tables.load(values)
         data, _, profile = note.rpartition("; ")
         agrees, how = _verdict(table, values.with_name(f"{values.stem}_pairs.csv"))
         if not how:
@@ -142,13 +142,6 @@ def _problem(files, written):
     return ""
 
 
-def _read(path):
-    """Note in the first line and table of a CSV file of `tables.save`."""
-    with path.open() as file:
-        note = file.readline().removeprefix("# ").strip()
-        return note, pd.read_csv(file, keep_default_na=False, na_values=[""])
-
-
 def _verdict(table, pairs):
     """Whether a table's means and pairs agree with the published ones, and by how much."""
     agree, texts = [], []
@@ -156,7 +149,7 @@ def _verdict(table, pairs):
         within, text = _judge_means(table)
         agree, texts = [*within], [text]
     if pairs.exists():
-        for over, rows in _as_published(_read(pairs)[1]).groupby("blocks", sort=False):
+        for over, rows in _as_published(tables.load(pairs)[0]).groupby("blocks", sort=False):
             same = rows.loc[rows["agrees"] != NOT_GIVEN, "agrees"] == "agrees"
             agree += [*same]
             texts += [f"{same.sum()} of {len(same)} pairs agree over {over}"] if len(same) else []

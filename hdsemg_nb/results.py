@@ -2,6 +2,8 @@
 
 import json
 import platform
+import re
+import resource
 import traceback
 from dataclasses import asdict
 from datetime import date
@@ -15,6 +17,8 @@ import torch
 from hdsemg_nb import __version__, paths
 from hdsemg_nb.train import FILTER, bf16_supported, cross_validate
 
+# settings that older results lack
+LATER = {"decay": False, "width": 1.0, "train_seconds": None, "without": ""}
 FAILED = ".failed"  # suffix of the record of a failed run
 
 # settings that the motor-unit filter has no use for
@@ -35,7 +39,7 @@ def compute(recording, run):
     Parameters
     ----------
     recording : recording.Recording
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------
@@ -87,6 +91,18 @@ def device_name():
         names = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
         model = names[0].split(":")[1].strip() if names else model
     return model
+
+
+def memory_mb(largest=False):
+    """Main memory that this process takes, or the largest it has taken so far, in MB.
+
+    Elsewhere than on Linux always the largest.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux a process inherits ru_maxrss from the one that started it
+        field = "VmHWM" if largest else "VmRSS"
+        return int(re.search(rf"{field}:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
 
 
 def write(path, document):
@@ -209,7 +225,7 @@ def _history(document):
 
 def _with_facts(table, document):
     """Table with the settings and facts of the run in every row."""
-    facts = _shown({"width": 1.0, **document["run"], **document["about"]})
+    facts = _shown({**LATER, **document["run"], **document["about"]})
     return table.assign(**{name: [value] * len(table) for name, value in facts.items()})
 
 

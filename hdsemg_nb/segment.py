@@ -247,6 +247,30 @@ def _fold(parts, test):
     return Fold(np.sort(np.concatenate(train)), np.sort(parts[val]), np.sort(parts[test]))
 
 
+def shorten(fold, starts, recording, step, seconds):
+    """A fold with less to train on: the training windows nearest to the middle of the recording.
+
+    The middle of a contraction is where most motor units discharge.
+
+    Parameters
+    ----------
+    fold : Fold
+    starts : numpy.ndarray of int64, shape (windows,)
+    recording : recording.Recording
+    step : int
+        Step S in samples.
+    seconds : float
+        Signal to train on; all of it where there is less.
+
+    Returns
+    -------
+    Fold
+    """
+    distance = np.abs(starts[fold.train] - recording.n_samples / 2)
+    nearest = np.argsort(distance, kind="stable")[: round(seconds * recording.fs / step)]
+    return fold._replace(train=np.sort(fold.train[nearest]))
+
+
 def covered_samples(starts, window, n_samples):
     """Mask of the samples that lie in at least one window.
 

@@ -81,7 +81,7 @@ def digest(recording, run):
     Parameters
     ----------
     recording : recording.Recording
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------
@@ -93,8 +93,9 @@ def digest(recording, run):
 
 def _digest(content, run):
     settings = {**asdict(run), "recording": content}
-    if run.width == 1:  # a setting that came later: older results keep their names
-        del settings["width"]
+    for name, value in results.LATER.items():  # older results keep their names
+        if settings[name] == value:
+            del settings[name]
     settings = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
@@ -106,7 +107,7 @@ def training_windows(n_samples, run):
     ----------
     n_samples : int
         Length of the recording.
-    run : train.Run
+    run : runs.Run
 
     Returns
     -------
@@ -162,7 +163,7 @@ def plan(recordings, runs, folder, only=()):
     return works
 
 
-def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=True):
+def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=True, known=None):
     """Compute every run on every recording that is not in the folder yet.
 
     Starts processes: a script (not a notebook) has to do its work under
@@ -174,7 +175,7 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
     recordings : sequence of recording.Recording
         For example `recording.Recordings`. Read here, one at a time, and sent to a worker with
         each run: the workers need no access to the files.
-    runs : sequence of train.Run
+    runs : sequence of runs.Run
     folder : str or pathlib.Path
         Results, written here: the workers need no access to it either.
     only : sequence of int
@@ -184,6 +185,8 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
     progress : bool
         Show a bar: runs done, training windows per second, estimated end. The estimate settles
         once the runs of the first recording are done, for the networks differ in speed.
+    known : pandas.DataFrame, optional
+        Of an earlier call, for example a committed table: its runs are not computed again.
 
     Returns
     -------
@@ -204,12 +207,27 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
         written before is whole, and the next call goes on from there.
     """
     works = plan(recordings, runs, folder, only)
-    missing = [work for work in works if not work.path.exists()]
+    known = pd.DataFrame({"run": []}) if known is None else known
+    missing = [w for w in works if not w.path.exists() and w.path.stem not in set(known["run"])]
     if missing:
         with cluster.connect(workers, scheduler) as client, cluster.Claims(folder) as claims:
             _compute(client, claims, recordings, missing, progress)
     _warn_of_failures(folder)
-    return load(work.path for work in works if work.path.exists())
+    return _gather(works, known)
+
+
+def _gather(works, known):
+    """Results of these works, from their files or known before, in the order of the works."""
+    new = load(work.path for work in works if work.path.exists())
+    order = {work.path.stem: place for place, work in enumerate(works)}
+    old = known[known["run"].isin(set(order) - set(new.get("run", ())))]
+    if old.empty:
+        return new
+    old = old.assign(**{name: v for name, v in results.LATER.items() if name not in old})
+    table = pd.concat([new, old], ignore_index=True)
+    return table.sort_values(
+        "run", key=lambda run: run.map(order), kind="stable", ignore_index=True
+    )
 
 
 def _compute(client, claims, recordings, works, progress):
@@ -311,7 +329,7 @@ def _speed(recording, run, n_train):
     return training_windows(n_samples, replace(run, epochs=1)) / result.history["seconds"].iloc[-1]
 
 
-def run_study(recording, study, folder):
+def run_study(recording, study, folder, known=None):
     """Compute the runs of a study and gather their counts.
 
     Parameters
@@ -319,7 +337,7 @@ def run_study(recording, study, folder):
     recording : recording.Recording
     study : str or pathlib.Path
         YAML file: name of a setting to its entries for `expand`.
-    folder : str or pathlib.Path
+    folder, known
         See `run`.
 
     Returns
@@ -329,13 +347,16 @@ def run_study(recording, study, folder):
     """
     settings = yaml.safe_load(Path(study).read_text())
     settings = {name: expand(entries) for name, entries in settings.items()}
-    run([recording], [one for runs in settings.values() for one in runs], folder)
-    tables = {name: run([recording], runs, folder) for name, runs in settings.items()}
+    if known is not None:
+        known = known.drop(columns="setting").drop_duplicates(["run", "fold", "motor_unit"])
+    every = [one for runs in settings.values() for one in runs]
+    run([recording], every, folder, known=known)
+    tables = {name: run([recording], runs, folder, known=known) for name, runs in settings.items()}
     return pd.concat(tables, names=["setting"]).reset_index("setting").reset_index(drop=True)
 
 
 def run_profile(profile, only=(), scheduler="", dry=False):
-    """Compute the sweep of a profile, or tell what it takes.
+    """Compute what the results table of a profile lacks, or tell what the sweep takes.
 
     Parameters
     ----------
@@ -351,7 +372,7 @@ def run_profile(profile, only=(), scheduler="", dry=False):
         Of `run` or `dry_run`.
     """
     p = profile
-    return (dry_run if dry else run)(
+    sweep = (
         load_recordings(p.source, p.folder, p.n_subjects, p.mvc, p.seconds, p.seed),
         expand(p.grid, p.seed),
         paths.sweep_folder(p.profile),
@@ -359,6 +380,7 @@ def run_profile(profile, only=(), scheduler="", dry=False):
         p.workers,
         scheduler or p.scheduler,
     )
+    return dry_run(*sweep) if dry else run(*sweep, known=_saved(p.results))
 
 
 def save(counts, path):
@@ -377,10 +399,17 @@ def save(counts, path):
     print(f"{path.relative_to(paths.PROJECT)}: {len(counts)} rows")
 
 
+def _saved(path):
+    """Table of `save`, None where there is none."""
+    path = paths.PROJECT / path
+    return pd.read_csv(path, dtype={"subject": str}) if path.exists() else None
+
+
 def _sample_study():
     """`make sample`: the study of the real recording, its counts committed as a table."""
     folder = paths.PROJECT / "runs" / "sample"
-    counts = run_study(fetch_sample(), paths.PARAMS / "sample_runs.yaml", folder)
+    known = _saved(paths.SAMPLE_COUNTS)
+    counts = run_study(fetch_sample(), paths.PARAMS / "sample_runs.yaml", folder, known)
     save(counts, paths.SAMPLE_COUNTS)
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pandas as pd
+
 from hdsemg_nb import paths
 
 
@@ -43,3 +45,28 @@ def save(table, stem, output, note, digits=2, printed=None):
     for suffix, text in {"csv": csv, "tex": latex}.items():
         paths.write_whole(folder / f"{stem}.{suffix}", text)
     return table
+
+
+def load(path):
+    """Read a table that `save` wrote.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the CSV file.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+    note : str
+
+    Raises
+    ------
+    FileNotFoundError
+        When it has not been written yet.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there; run the notebook that writes it first")
+    with path.open() as file:
+        note = file.readline().removeprefix("# ").strip()
+        return pd.read_csv(file, keep_default_na=False, na_values=[""]), note

@@ -13,109 +13,11 @@ from tqdm import tqdm
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.discharges import match_discharges
-from hdsemg_nb.models import build_model, check_network
+from hdsemg_nb.filter_network import MUFNet, fit_filters
+from hdsemg_nb.models import OURS, build_model
+from hdsemg_nb.runs import FILTER, Run
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
-FILTER = "motor-unit filter"  # the linear baseline, `cbss.MotorUnitFilter`
-
-
-@dataclass(frozen=True)
-class Run:
-    """One decoder trained and tested on one recording; the defaults are the paper's.
-
-    Parameters
-    ----------
-    network : str
-        A name in `models.NETWORKS`, or "motor-unit filter" for the linear baseline.
-    window, step : int
-        Window W and step S in samples.
-    split : {"shuffled", "blocked"}
-        See `segment.split_folds`.
-    span : {"step", "window"}
-        See `segment.labels`.
-    n_folds : int
-    tested_folds : int, optional
-        Train and test only the first folds; default all. Fewer than all is a reduced run.
-    whiten : bool
-        Spatial whitening on top of the z-score (`segment.fit_normalisation`); not in the paper.
-    fit_offsets : bool
-        Centre the labels on the action potentials, each motor unit by a constant fitted on the
-        training samples (`segment.label_offsets`); not in the paper.
-    epochs : int
-    learning_rate, weight_decay : float
-        Of Adam. "Adaptive learning rate" in the paper is read as Adam's own: no schedule.
-    batch_size : int
-        Windows per batch.
-    threshold : float
-        Probability from which a window counts as a discharge; 0.5 is our reading.
-    bf16 : bool, optional
-        Compute in bfloat16 (`torch.autocast`), the weights stay in float32. Default: where the
-        device has instructions for it (`bf16_supported`).
-    width : float
-        Of ML-DRSNet, see `models.MLDRSNet`; 1 for every other decoder.
-    seed : int
-        Of the shuffled split, the weights, the order of the windows and the dropout.
-
-    Raises
-    ------
-    ValueError
-        For a value that cannot be right.
-    """
-
-    network: str
-    window: int
-    step: int
-    split: str = "shuffled"
-    span: str = "step"
-    n_folds: int = 5
-    tested_folds: int | None = None
-    whiten: bool = False
-    fit_offsets: bool = False
-    epochs: int = 100
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-6
-    batch_size: int = 64
-    threshold: float = 0.5
-    bf16: bool | None = None
-    width: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.network != FILTER:
-            check_network(self.network, self.window)
-        allowed = {
-            "window": self.window >= 1,
-            "step": self.step >= 1,
-            "split": self.split in segment.SPLITS,
-            "span": self.span in segment.SPANS,
-            "n_folds": self.n_folds >= 3,
-            "tested_folds": self.tested_folds is None or 1 <= self.tested_folds <= self.n_folds,
-            "epochs": self.epochs >= 1,
-            "learning_rate": self.learning_rate > 0,
-            "weight_decay": self.weight_decay >= 0,
-            "batch_size": self.batch_size >= 2,
-            "threshold": 0 < self.threshold < 1,
-            "width": self.width == 1 or (self.network == "ML-DRSNet" and 0 < self.width < 1),
-        }
-        for name, fine in allowed.items():
-            if not fine:
-                raise ValueError(f"{name}={getattr(self, name)!r}: {RULES[name]}")
-
-
-RULES = {
-    "window": "at least 1 sample",
-    "step": "at least 1 sample",
-    "split": f"one of {segment.SPLITS}",
-    "span": f"one of {segment.SPANS}",
-    "n_folds": "at least 3: training, validation and test",
-    "tested_folds": "from 1 to n_folds",
-    "epochs": "at least 1",
-    "learning_rate": "above 0",
-    "weight_decay": "0 or more",
-    "batch_size": "at least 2 windows, batch normalisation needs them",
-    "threshold": "a probability between 0 and 1",
-    "width": "above 0 and at most 1, and 1 for any decoder but ML-DRSNet",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +115,8 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     targets = torch.from_numpy(targets).float().to(device())
     train, val = (torch.from_numpy(part).to(device()) for part in (fold.train, fold.val))
     settings = dict(lr=run.learning_rate, weight_decay=run.weight_decay)
-    adam = torch.optim.Adam(model.parameters(), **settings, fused=True)
+    adam = torch.optim.Adam(_parameters(model, run.learning_rate), **settings, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda epoch: _share(epoch, run))
     shuffle = torch.Generator().manual_seed(run.seed)
     history, best, best_weights = [], np.inf, None
     with torch.random.fork_rng():
@@ -229,6 +132,7 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
                 loss.backward()
                 adam.step()
                 total += loss.detach() * len(batch)  # no .item(): a GPU would wait here
+            schedule.step()
             logits = _logits(model, view, starts[val], run.bf16)
             val_loss = binary_cross_entropy_with_logits(logits, targets[val]).item()
             train_loss = total.item() / len(train)
@@ -303,6 +207,8 @@ def fit_fold(recording, run, starts, fold, progress=None):
     -------
     FittedNetwork or FittedFilter
     """
+    if run.train_seconds is not None:
+        fold = segment.shorten(fold, starts, recording, run.step, run.train_seconds)
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
     offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
     if run.network == FILTER:
@@ -314,11 +220,15 @@ def fit_fold(recording, run, starts, fold, progress=None):
     emg = normalisation.apply(recording.emg)
     if run.fit_offsets:
         offsets = segment.label_offsets(emg, recording.discharges, mask, run.window)
+    elif run.network == OURS:
+        filters, offsets = fit_filters(recording, mask, normalisation, run.without)
     labels = run_labels(recording, run, starts, offsets)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)
         sizes = recording.n_motor_units, recording.n_channels
-        model = build_model(run.network, run.window, *sizes, run.width)
+        model = build_model(run.network, run.window, *sizes, run.width, run.without)
+    if run.network == OURS:
+        model.initialise(filters, labels[fold.train].mean(axis=0))
     history = fit(model, emg, starts, labels, fold, run, progress)
     return FittedNetwork(model, run, normalisation, offsets, history)
 
@@ -463,6 +373,18 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
             c = match_discharges(*pair, recording.fs, tolerance_ms)
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
+
+
+def _parameters(model, learning_rate):
+    """What Adam trains: all alike, or in the groups that the network asks for."""
+    if isinstance(model, MUFNet):
+        return model.parameter_groups(learning_rate)
+    return model.parameters()
+
+
+def _share(epoch, run):
+    """Share of the learning rate that is left in an epoch."""
+    return (1 + np.cos(np.pi * epoch / run.epochs)) / 2 if run.decay else 1.0
 
 
 def _resident(emg, starts, window):

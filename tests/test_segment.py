@@ -170,3 +170,15 @@ def test_label_offsets_find_the_planted_delay():
     mask = np.arange(5000) < 2500
     emg[:, 2600:] = 1e6 * np.random.default_rng(1).normal(size=(3, 2400))
     np.testing.assert_allclose(segment.label_offsets(emg, discharges, mask, 10), [12, -9], atol=1)
+
+
+def test_a_shortened_fold_trains_on_the_middle(planted):
+    starts = segment.window_starts(planted.n_samples, 20, 10)
+    fold = segment.split_folds(len(starts), 20, 10, split="blocked")[0]
+    short = segment.shorten(fold, starts, planted, 10, 1.0)
+    assert len(short.train) == 205 and set(short.train) <= set(fold.train)
+    left = np.setdiff1d(fold.train, short.train)
+    distance = np.abs(starts - planted.n_samples / 2)
+    assert distance[short.train].max() <= distance[left].min()
+    assert np.array_equal(short.test, fold.test) and np.array_equal(short.val, fold.val)
+    assert np.array_equal(segment.shorten(fold, starts, planted, 10, 99).train, fold.train)

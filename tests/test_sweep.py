@@ -15,6 +15,7 @@ from distributed import LocalCluster
 
 from hdsemg_nb import metrics, params, paths, results, segment, sweep
 from hdsemg_nb.datasets import fetch_sample
+from hdsemg_nb.models import OURS
 from hdsemg_nb.recording import Recordings
 from hdsemg_nb.train import FILTER, Run, cross_validate
 
@@ -87,6 +88,16 @@ def test_what_is_done_is_not_computed_again(compute, two, tmp_path):
     first = compute(two, [RUN], tmp_path)
     again = sweep.run(two, [RUN], tmp_path, scheduler="tcp://nowhere:1", progress=False)
     pd.testing.assert_frame_equal(first, again)
+
+
+def test_what_is_known_is_not_computed_again(compute, two, tmp_path):
+    known = compute(two, [RUN], tmp_path / "before")
+    folder = tmp_path / "empty"
+    again = sweep.run(two, [RUN], folder, scheduler="tcp://nowhere:1", progress=False, known=known)
+    pd.testing.assert_frame_equal(again, known, check_like=True)
+    more = compute(two[:1], [RUNS[1], RUN], folder, known=known)
+    assert list(more["run"].unique()) == [sweep.digest(two[0], run) for run in (RUNS[1], RUN)]
+    assert len(list(folder.glob("*.json"))) == 1
 
 
 def test_only_some_recordings(compute, two, tmp_path):
@@ -250,11 +261,11 @@ def kept():
 
 
 def test_the_committed_counts_say_how_they_were_computed(kept):
-    assert set(kept["network"]) == {"ML-DRSNet", "ML-DCNN", "MT-DCNN", FILTER}
+    assert set(kept["network"]) == {"ML-DRSNet", "ML-DCNN", "MT-DCNN", FILTER, OURS}
     assert kept[["date", "device", "torch", "recording_digest"]].notna().all(axis=None)
     assert set(kept["recording_digest"]) == {fetch_sample().digest}
     by = ["setting", "network", "window", "step", "span"]
-    shown = kept[kept["setting"] != "ablation"]
+    shown = kept[~kept["setting"].isin(["ablation", "MUF-Net ablation", "training seconds"])]
     assert (shown.groupby(by)["split"].nunique() == 2).all()  # always both splits
 
 
@@ -268,7 +279,7 @@ def run_of(row):
 @pytest.mark.parametrize("split", ["blocked", "shuffled"])
 def test_the_committed_counts_of_the_filter_are_found_again(kept, split):
     rows = kept[(kept["network"] == FILTER) & (kept["split"] == split) & (kept["window"] == 20)]
-    rows = rows[rows["step"] == 20]
+    rows = rows[(rows["step"] == 20) & (rows["setting"] == FILTER)]
     counts = cross_validate(fetch_sample(), run_of(rows.iloc[0]), False).counts
     columns = ["fold", "motor_unit", "n_windows", "tp", "fp", "fn"]
     difference = counts[columns].to_numpy() - rows[columns].to_numpy()
@@ -282,3 +293,12 @@ def test_a_committed_network_is_found_again(kept):
     counts = cross_validate(fetch_sample(), run_of(rows.iloc[0]), False).counts
     ours, theirs = (metrics.recording_scores(table)["f1"] for table in (counts, rows))
     assert ours == pytest.approx(theirs, abs=0.05)
+
+
+def test_our_committed_network_is_found_again(kept):
+    torch.set_num_threads(1)
+    rows = kept[kept["setting"].eq(OURS) & kept["split"].eq("blocked") & kept["step"].eq(20)]
+    rows = rows[rows["network"] == OURS]
+    counts = cross_validate(fetch_sample(), run_of(rows.iloc[0]), False).counts
+    ours, theirs = (metrics.recording_scores(table)["f1"] for table in (counts, rows))
+    assert ours == pytest.approx(theirs, abs=0.03)

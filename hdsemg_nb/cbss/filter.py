@@ -126,19 +126,15 @@ class MotorUnitFilter:
             When a motor unit has fewer than two discharges in the training samples.
         """
         mask = np.ones(recording.n_samples, bool) if mask is None else mask
-        train = [times[mask[times]] for times in recording.discharges]
-        for unit, times in enumerate(train):
-            if len(times) < 2:
-                raise ValueError(
-                    f"motor unit {unit} has {len(times)} discharges in the training samples; "
-                    "a filter needs at least 2: leave the unit out or train on a longer signal"
-                )
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
-        masked = np.where(mask, recording.emg - self.mean_, 0)
-        covariance = extended_covariance(masked, self.n_lags) * (len(mask) / mask.sum())
+        averages, covariance = _statistics(recording, mask, self.n_lags, self.largest_lag)
         factor = scipy.linalg.cho_factor(covariance)
-        fitted = [self._best_lag(masked, times, factor) for times in train]
+        fitted = []
+        for pieces in averages:
+            weights, separation = _separate(pieces, factor)
+            best = int(separation.argmax())
+            fitted.append((weights[best].reshape(-1, self.n_lags), best - self.largest_lag))
         self.weights_, self.lags_ = (np.array(x) for x in zip(*fitted, strict=True))
         source = self.source(recording.emg)
         self.thresholds_ = np.array([self._threshold(s, mask) for s in source])
@@ -194,12 +190,73 @@ class MotorUnitFilter:
         heights = source[peaks[mask[peaks]]]
         return kmeans(heights, np.percentile(heights, [50, 100]))[0].mean()
 
-    def _best_lag(self, emg, times, factor):
-        """Weights and lag with the largest separation, average' covariance^-1 average."""
-        average = spike_triggered_average(emg, times, 2 * self.largest_lag + self.n_lags)
-        pieces = np.lib.stride_tricks.sliding_window_view(average, self.n_lags, axis=1)
-        pieces = pieces.transpose(1, 0, 2).reshape(2 * self.largest_lag + 1, -1)  # (lags, features)
-        weights = scipy.linalg.cho_solve(factor, pieces.T).T
-        separation = (weights * pieces).sum(axis=1)
-        best = int(separation.argmax())
-        return weights[best].reshape(len(emg), self.n_lags), best - self.largest_lag
+
+def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True):
+    """Filters of each motor unit for several levels of noise, all at the same lag.
+
+    As `MotorUnitFilter`, the covariance that of the EMG with white noise added to each channel: the
+    more noise a filter expects, the less it relies on small differences between channels.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    mask : numpy.ndarray of bool, shape (samples,)
+        Training samples.
+    noise : sequence of float
+        Standard deviations of the noise, in those of the EMG (root mean square over channels).
+    n_lags, largest_lag
+        As for `MotorUnitFilter`; the lag is the best one at the first level.
+    whiten : bool
+        False: the average action potentials themselves, without the inverse covariance.
+
+    Returns
+    -------
+    weights : numpy.ndarray, shape (levels, motor units, channels, n_lags)
+        The mean discharge has the output 1.
+    lags : numpy.ndarray of int64, shape (motor units,)
+        As `MotorUnitFilter.lags_`.
+
+    Raises
+    ------
+    ValueError
+        As `MotorUnitFilter.fit`.
+    """
+    averages, covariance = _statistics(recording, mask, n_lags, largest_lag)
+    power = recording.emg[:, mask].var(axis=1).mean()
+    weights, lags = [], None
+    for level in noise:
+        expected = covariance + level**2 * power * np.eye(len(covariance))
+        factor = scipy.linalg.cho_factor(expected if whiten else np.eye(len(covariance)))
+        filters, separations = zip(*(_separate(x, factor) for x in averages), strict=True)
+        lags = np.argmax(separations, axis=1) if lags is None else lags
+        chosen = [w[k] / s[k] for w, s, k in zip(filters, separations, lags, strict=True)]
+        weights.append(np.reshape(chosen, (len(lags), -1, n_lags)))
+    return np.array(weights), lags - largest_lag
+
+
+def _statistics(recording, mask, n_lags, largest_lag):
+    """Averages around the training discharges at each lag, covariance of the extended EMG.
+
+    Returns
+    -------
+    list of arrays (lags, features), one for each motor unit; array (features, features).
+    """
+    masked = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
+    averages = []
+    for unit, times in enumerate(recording.discharges):
+        times = times[mask[times]]
+        if len(times) < 2:
+            raise ValueError(
+                f"motor unit {unit} has {len(times)} discharges in the training samples; "
+                "a filter needs at least 2: leave the unit out or train on a longer signal"
+            )
+        average = spike_triggered_average(masked, times, 2 * largest_lag + n_lags)
+        pieces = np.lib.stride_tricks.sliding_window_view(average, n_lags, axis=1)
+        averages.append(pieces.transpose(1, 0, 2).reshape(2 * largest_lag + 1, -1))
+    return averages, extended_covariance(masked, n_lags) * (len(mask) / mask.sum())
+
+
+def _separate(pieces, factor):
+    """Filters of one motor unit at each lag, and average' covariance^-1 average: the separation."""
+    weights = scipy.linalg.cho_solve(factor, pieces.T).T
+    return weights, (weights * pieces).sum(axis=1)

@@ -22,6 +22,7 @@ from hdsemg_nb.figures.recordings import (
     draw_muaps,
     draw_recording,
 )
+from hdsemg_nb.figures.robustness import draw_ablation, draw_robustness
 from hdsemg_nb.figures.scores import draw_decoded, draw_scores
 from hdsemg_nb.figures.style import NETWORK_COLOURS, ONE_COLUMN, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.figures.training import draw_learning_curves
@@ -31,6 +32,7 @@ __all__ = [
     "ONE_COLUMN",
     "STYLE",
     "TWO_COLUMNS",
+    "draw_ablation",
     "draw_decoded",
     "draw_grid_image",
     "draw_intensities",
@@ -46,6 +48,7 @@ __all__ = [
     "draw_pipeline",
     "draw_readings",
     "draw_recording",
+    "draw_robustness",
     "draw_scores",
     "draw_thresholds",
     "draw_trains",

@@ -9,11 +9,13 @@ from hdsemg_nb.figures.style import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, sav
 from hdsemg_nb.honest.peers import ALWAYS_POSITIVE, LINEAR
 from hdsemg_nb.honest.trains import FILTER_TRAINS, LABELS, SEPARATION, WINDOWED
 from hdsemg_nb.metrics import IDENTIFIED_MISS_RATE
+from hdsemg_nb.models import OURS
 from hdsemg_nb.published import SIGNIFICANT
 from hdsemg_nb.train import FILTER
 
 COLOURS = {
     **NETWORK_COLOURS,
+    OURS: "#B2182B",
     FILTER: "k",
     FILTER_TRAINS: "k",
     LINEAR: "0.55",
@@ -26,6 +28,7 @@ MARKERS = {
     "ML-DRSNet": "o",
     "ML-DCNN": "s",
     "MT-DCNN": "^",
+    OURS: "P",
     FILTER: "D",
     FILTER_TRAINS: "d",
     LINEAR: "v",

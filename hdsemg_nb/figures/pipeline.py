@@ -238,7 +238,7 @@ def draw_pipeline(recording, run, result, layers, output, note, shown_s=0.4):
     ----------
     recording : recording.Recording
         With discharge times.
-    run : train.Run
+    run : runs.Run
         Of a network.
     result : train.Result
         Of `train.cross_validate(recording, run)`, all folds tested.

@@ -198,6 +198,33 @@ def on_thresholds(thresholds, identified):
     ]
 
 
+def on_robustness(summary):
+    """For each change of the signal, where the decoders differ most: the best, and the filter.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        From `robustness.summarise`, with the motor-unit filter in it.
+
+    Returns
+    -------
+    list of str
+    """
+    said = []
+    for kind, rows in summary.groupby("kind", sort=False):
+        f1 = rows.pivot(index="level", columns="network", values="f1")
+        level = (f1.max(axis=1) - f1[FILTER]).idxmax()
+        best = f1.loc[level].idxmax()
+        if best == FILTER:
+            said.append(f"{kind.capitalize()}: no decoder is above the filter at any level.")
+        else:
+            what = f"{kind.capitalize()}, {level}" if level else kind.capitalize()
+            said.append(
+                f"{what}: F1 {_at(f1, level, best)} ({best}), filter {_at(f1, level, FILTER)}."
+            )
+    return said
+
+
 def recommendations(peers, compared, drive, identified):
     """Which decoder for which purpose, by the tables of one recording.
 

@@ -20,7 +20,7 @@ def shared_windows(n_windows, run):
     ----------
     n_windows : int
         Of the recording.
-    run : train.Run
+    run : runs.Run
         Its window, step, split, folds and seed are used.
 
     Returns

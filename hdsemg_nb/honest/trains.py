@@ -77,7 +77,7 @@ def tested_samples(n_samples, run, result):
     ----------
     n_samples : int
         Length of the recording.
-    run : train.Run
+    run : runs.Run
     result : train.Result
         Of that run.
 

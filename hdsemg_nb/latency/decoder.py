@@ -2,6 +2,7 @@
 
 import json
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -14,8 +15,6 @@ from hdsemg_nb.latency.stream import Stream
 KEY = "hdsemg_nb"  # of the metadata in the file
 INPUT, OUTPUT = "emg_uv", "probability"
 PRECISIONS = ("fp32", "bf16", "int8")
-
-
 TRIALS = 20  # windows on which two engines are compared
 
 
@@ -31,8 +30,8 @@ class Decoder:
     ----------
     path : str or pathlib.Path
     engine : {"onnxruntime", "openvino"}, optional
-        Default: the faster of those installed, tried on loading; which one it is depends on the
-        network and the processor.
+        Default: the faster of those that are installed and were compared with torch on export,
+        tried on loading; which one it is depends on the network and the processor.
     threads : int, optional
         Default: as many as torch uses.
 
@@ -45,6 +44,9 @@ class Decoder:
         Sampling frequency in Hz.
     channels, motor_units : list of str
         In the order of the inputs and of the outputs.
+    offsets : list of int
+        Samples from the discharge of each motor unit to the centre of the window that decodes it:
+        looked ahead beyond half the window.
     threshold : float
         Probability from which a window counts as a discharge.
     precision : str
@@ -52,6 +54,8 @@ class Decoder:
         From torch, for each engine: see `export`.
     mean_uv : numpy.ndarray, shape (channels, 1)
         Mean of each channel in training.
+    largest_uv : numpy.ndarray, shape (channels,)
+        Largest distance from it in training.
 
     Raises
     ------
@@ -60,27 +64,36 @@ class Decoder:
     """
 
     def __init__(self, path, engine=None, threads=None):
-        model = onnx.load(path)
-        facts = {entry.key: entry.value for entry in model.metadata_props}
+        content = Path(path).read_bytes()
+        properties = onnx.load_from_string(content).metadata_props
+        facts = {entry.key: entry.value for entry in properties}
         if KEY not in facts:
             raise ValueError(f"{path} was not written by hdsemg_nb.latency.export: no metadata")
         facts = json.loads(facts[KEY])
         self.network, self.window, self.step, self.threshold = (
             facts["run"][name] for name in ("network", "window", "step", "threshold")
         )
-        self.fs, self.channels, self.motor_units, self.precision = (
-            facts[name] for name in ("fs", "channels", "motor_units", "precision")
+        self.fs, self.channels, self.motor_units, self.offsets, self.precision = (
+            facts[name] for name in ("fs", "channels", "motor_units", "offsets", "precision")
         )
         self.deviation = facts.get("deviation", {})
         self.mean_uv = np.array(facts["mean_uv"], dtype=np.float32)[:, None]
+        self.largest_uv = np.array(facts["largest_uv"], dtype=np.float32)
         self.threads = threads or torch.get_num_threads()
-        content = model.SerializeToString()
         runs = {
             name: ENGINES[name](content, self.precision, self.threads)
-            for name in _checked_engines(engine)
+            for name in self._candidates(engine)
         }
         self.engine = _fastest(runs, np.tile(self.mean_uv, (1, self.window)))
         self._run = runs[self.engine]
+
+    def _candidates(self, engine):
+        installed = engines()
+        if engine is None:  # an engine that export could not try may decode something else
+            return [name for name in installed if name in self.deviation] or installed
+        if engine not in installed:
+            raise ValueError(f"engine={engine!r} is not installed or unknown; there is {installed}")
+        return [engine]
 
     def probabilities(self, window):
         """Probability of a discharge of each motor unit in one window.
@@ -111,17 +124,9 @@ class Decoder:
         """Which motor units discharge in one window: bool, shape (motor units,)."""
         return self.probabilities(window) >= self.threshold
 
-    def stream(self, fs):
-        """A `Stream` of samples at `fs` Hz, decoded as they come."""
-        return Stream(self, fs)
-
-
-def _checked_engines(engine):
-    if engine is None:
-        return engines()
-    if engine not in engines():
-        raise ValueError(f"engine={engine!r} is not installed or unknown; there is {engines()}")
-    return [engine]
+    def stream(self, fs, jitter=0.1):
+        """A `Stream` of samples at `fs` Hz, decoded as they come; parameters as there."""
+        return Stream(self, fs, jitter)
 
 
 def _fastest(runs, window):

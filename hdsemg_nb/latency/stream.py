@@ -1,21 +1,23 @@
 """A stream of samples, decoded as it comes in chunks of any size."""
 
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 MOST_BAD = 0.1  # share of the channels that can be replaced in a window
-STUCK = 0.5  # share of the samples that repeat the one before: the channel is dead or saturated
+FLAT = 6  # equal samples in a row (3 ms): never seen in 12 min of sound 64-channel recordings
+TOO_LARGE = 10  # times the largest training sample of the channel
+LARGEST_JUMP_S = 1.0  # of the sample counter
+CLOCK_SPAN_S = 10.0  # over which samples are counted against time stamps
 
 
 class Decision(NamedTuple):
     """What was decoded from one window of a stream."""
 
     start: int  # first sample of the window, counted from the start of the stream
-    probabilities: np.ndarray  # (motor units,); NaN where the window could not be decoded
-    spikes: np.ndarray  # (motor units,) of bool; False where it could not be decoded
+    probabilities: np.ndarray  # (motor units,); NaN where the window is withheld
+    spikes: np.ndarray  # (motor units,) of bool; False where the window is withheld
     problem: str  # "" or what was wrong with the signal
     time: float  # perf_counter at the decision, in s
 
@@ -26,16 +28,28 @@ class Stream:
     The last W samples are kept in a ring: memory does not grow, and the decisions are those of the
     windows of the whole recording, whatever the chunks.
 
-    A window with bad channels is never decoded in silence. A channel is bad in a window when a
-    sample is not finite, or when at least half of its samples repeat the one before (dead, or
-    saturated). Up to a tenth of the channels are replaced by their mean in training and named in
-    `Decision.problem`; with more, or with missing samples, the window is withheld: no spikes.
+    What is wrong with the signal is named in `Decision.problem`:
+
+    * A channel is bad in a window when a sample is not finite, when its distance from the training
+      mean is more than ten times the largest in training, or when six samples in a row are equal
+      (dead or saturated). Up to a tenth of the channels are replaced by their training mean; with
+      more, the window is withheld: no spikes.
+    * A window with missing samples is withheld. Samples that come again are dropped.
+    * When there are more or fewer samples than `fs` and the time stamps allow, windows are withheld
+      until they agree again.
+
+    Nothing is known of a channel that has been flat for fewer than six samples, nor of a change of
+    the sampling rate before the samples are off by `jitter`, nor of one that is smaller than
+    `jitter` in 10 s.
 
     Parameters
     ----------
     decoder : decoder.Decoder
     fs : float
         Sampling frequency of the stream in Hz.
+    jitter : float
+        Largest error of the time stamps in s. The default is for times of arrival; with those of
+        an amplifier, 0.002 finds a change of the sampling rate within a chunk.
 
     Raises
     ------
@@ -43,28 +57,35 @@ class Stream:
         When the sampling frequency is not the one the network was trained with.
     """
 
-    def __init__(self, decoder, fs):
+    def __init__(self, decoder, fs, jitter=0.1):
         if fs != decoder.fs:
             raise ValueError(
                 f"fs={fs} Hz, but the network was trained at {decoder.fs} Hz: resample the stream "
                 "or train a network for it"
             )
-        self.decoder = decoder
+        self.decoder, self.jitter = decoder, jitter
         self.n_samples = 0  # received so far
         self._due = decoder.window  # when the next window is complete
-        self._ring = np.empty((len(decoder.channels), decoder.window), dtype=np.float32)
+        # each sample is written twice, W apart, so that every window is one slice of the ring
+        self._ring = np.empty((len(decoder.channels), 2 * decoder.window), dtype=np.float32)
+        self._repeated = 0  # samples dropped since the last decision
+        self._reference = None  # time stamp and number of samples, the clock is read from there
+        self._off_rate = ""
 
-    def push(self, chunk, first_sample=None):
+    def push(self, chunk, first_sample, time=None):
         """Take the next samples and decode every window that they complete.
 
         Parameters
         ----------
         chunk : array_like, shape (channels, samples)
             In uV; any number of samples.
-        first_sample : int, optional
-            Number of its first sample by the amplifier's counter, 0 at the start of the stream.
-            With it, samples that come again are dropped and missing samples are noticed: every
-            window that would hold one is withheld.
+        first_sample : int
+            Number of its first sample by the amplifier's counter, 0 at the start of the stream. For
+            an amplifier that does not count: `n_samples` of the stream; lost and repeated samples
+            are then noticed by the clock alone.
+        time : float, optional
+            Time stamp of its last sample in s, by a steady clock: the amplifier's, or the time of
+            arrival. Without it a change of the sampling rate goes unnoticed.
 
         Returns
         -------
@@ -74,8 +95,19 @@ class Stream:
         Raises
         ------
         ValueError
-            When the number of channels is wrong.
+            When the number of channels is wrong, or the counter jumps by more than 1 s. The stream
+            is left as it was.
         """
+        chunk = self._checked(chunk, first_sample)
+        ahead = first_sample - self.n_samples
+        if time is not None:
+            self._check_rate(time, max(self.n_samples, first_sample + chunk.shape[1]))
+        again = min(max(-ahead, 0), chunk.shape[1])
+        self._repeated += again
+        missing = np.broadcast_to(np.float32(np.nan), (len(chunk), max(ahead, 0)))
+        return self._take(missing) + self._take(chunk[:, again:])
+
+    def _checked(self, chunk, first_sample):
         chunk = np.asarray(chunk, dtype=np.float32)
         n_channels = len(self._ring)
         if chunk.ndim != 2 or len(chunk) != n_channels:
@@ -84,9 +116,26 @@ class Stream:
                 f"takes {n_channels} channels, from {self.decoder.channels[0]!r} to "
                 f"{self.decoder.channels[-1]!r}"
             )
-        ahead = 0 if first_sample is None else first_sample - self.n_samples
-        missing = np.broadcast_to(np.float32(np.nan), (n_channels, max(ahead, 0)))
-        return self._take(missing) + self._take(chunk[:, max(-ahead, 0) :])
+        if abs(first_sample - self.n_samples) > LARGEST_JUMP_S * self.decoder.fs:
+            raise ValueError(
+                f"first_sample={first_sample}, expected {self.n_samples}: the counter of the "
+                f"amplifier jumps by more than {LARGEST_JUMP_S} s; start a new stream"
+            )
+        return chunk
+
+    def _check_rate(self, time, n_samples):
+        """Count the samples against the clock, from a reference of some seconds ago."""
+        if self._reference is None:
+            self._reference = time, n_samples
+        elapsed, counted = time - self._reference[0], n_samples - self._reference[1]
+        self._off_rate = ""
+        if abs(counted / self.decoder.fs - elapsed) > self.jitter:
+            self._off_rate = (
+                f"sampling rate: {counted} samples in {elapsed:.2f} s, "
+                f"expected {self.decoder.fs:g} a second"
+            )
+        elif elapsed > CLOCK_SPAN_S:  # two sound clocks drift apart as well
+            self._reference = time, n_samples
 
     def _take(self, chunk):
         decisions, taken = [], 0
@@ -100,60 +149,54 @@ class Stream:
         return decisions
 
     def _keep(self, part):
-        window = self._ring.shape[1]
+        length = self.decoder.window
         self.n_samples += part.shape[1]
-        last = part[:, -window:]
-        self._ring[:, np.arange(self.n_samples - last.shape[1], self.n_samples) % window] = last
+        last = part[:, -length:]
+        at = np.arange(self.n_samples - last.shape[1], self.n_samples) % length
+        self._ring[:, at] = self._ring[:, at + length] = last
 
     def _decide(self):
-        oldest = self.n_samples % self._ring.shape[1]
-        window = np.concatenate((self._ring[:, oldest:], self._ring[:, :oldest]), axis=1)
-        start = self.n_samples - self._ring.shape[1]
+        length = self.decoder.window
+        oldest = self.n_samples % length
+        window = self._ring[:, oldest : oldest + length]
         bad, problem = self._problem(window)
-        if bad.mean() > MOST_BAD:
-            nothing = np.full(len(self.decoder.motor_units), np.nan, dtype=np.float32)
-            return Decision(start, nothing, nothing > 0, problem, perf_counter())
-        window = np.where(bad[:, None], self.decoder.mean_uv, window) if bad.any() else window
-        found = self.decoder.probabilities(window)
-        return Decision(start, found, found >= self.decoder.threshold, problem, perf_counter())
+        if self._off_rate or bad.mean() > MOST_BAD:
+            found = np.full(len(self.decoder.motor_units), np.nan, dtype=np.float32)
+        elif bad.any():
+            found = self.decoder.probabilities(np.where(bad[:, None], self.decoder.mean_uv, window))
+        else:
+            found = self.decoder.probabilities(window)
+        spikes = found >= self.decoder.threshold  # NaN is not
+        return Decision(self.n_samples - length, found, spikes, problem, perf_counter())
 
     def _problem(self, window):
-        """Bad channels, and what is wrong with them in words."""
-        broken = ~np.isfinite(window).all(axis=1)
-        stuck = (window[:, 1:] == window[:, :-1]).mean(axis=1) >= STUCK
-        words = [
-            f"{kind}: {', '.join(self.decoder.channels[k] for k in np.flatnonzero(mask))}"
-            for kind, mask in {"missing or not finite": broken, "dead or saturated": stuck}.items()
-            if mask.any()
-        ]
-        return broken | stuck, "; ".join(words)
+        """Bad channels, and all that is wrong in words."""
+        size = np.abs(window - self.decoder.mean_uv).max(axis=1)  # NaN where a sample is
+        kinds = {
+            "missing or not finite": ~np.isfinite(size),
+            "out of range": np.isfinite(size) & (size > TOO_LARGE * self.decoder.largest_uv),
+            "dead or saturated": _flat(window),
+        }
+        words = [f"{kind}: {self._names(mask)}" for kind, mask in kinds.items() if mask.any()]
+        if self._repeated:
+            words.append(f"{self._repeated} samples came again: dropped")
+            self._repeated = 0
+        words += [self._off_rate] if self._off_rate else []
+        return np.any(list(kinds.values()), axis=0), "; ".join(words)
+
+    def _names(self, mask):
+        if mask.all():
+            return "all channels"
+        return ", ".join(self.decoder.channels[k] for k in np.flatnonzero(mask))
 
 
-def replay(decoder, recording, chunk, real_time=False):
-    """Play a recording to a stream in chunks, as an amplifier sends it.
-
-    Parameters
-    ----------
-    decoder : decoder.Decoder
-    recording : recording.Recording
-    chunk : int
-        Samples that come together: 20 to 40 are 10 to 20 ms at 2048 Hz.
-    real_time : bool
-        Wait for each chunk as long as an amplifier would take; else as fast as possible.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per window: start (sample), decided_ms (from the arrival of its last sample to the
-        decision, with the wait for decisions before it), spikes (number of motor units), problem.
-    """
-    stream, rows = decoder.stream(recording.fs), []
-    began = perf_counter()
-    for first in range(0, recording.n_samples, chunk):
-        arrival = perf_counter()
-        if real_time:
-            arrival = began + (first + chunk) / recording.fs
-            sleep(max(0, arrival - perf_counter()))
-        for d in stream.push(recording.emg[:, first : first + chunk], first):
-            rows.append((d.start, 1000 * (d.time - arrival), int(d.spikes.sum()), d.problem))
-    return pd.DataFrame(rows, columns=["start", "decided_ms", "spikes", "problem"])
+def _flat(window):
+    """Channels with `FLAT` equal samples in a row."""
+    same = np.zeros(window.shape, dtype=bool)  # the last column stays False: rows do not join
+    np.equal(window[:, 1:], window[:, :-1], out=same[:, :-1])
+    same = same.ravel()
+    n = FLAT - 1
+    runs = np.logical_and.reduce([same[k : same.size - n + 1 + k] for k in range(n)])
+    flat = np.zeros(len(window), dtype=bool)
+    flat[np.flatnonzero(runs) // window.shape[1]] = True
+    return flat

@@ -13,7 +13,7 @@ from hdsemg_nb.results import device_name
 from hdsemg_nb.train import device
 
 TORCH = "torch"  # eager, in float32: what the exports are compared to
-KEYS = ["network", "window", "decoder"]
+KEYS = ["network", "window", "threads", "decoder"]
 
 
 def eager(trained):
@@ -78,7 +78,7 @@ def measure(calls, windows, n_windows=1000, warm_up=20, block=50):
     return pd.DataFrame(rows, columns=["decoder", "ms"])
 
 
-def benchmark(trained, folder, precisions=PRECISIONS, n_windows=1000):
+def benchmark(trained, folder, precisions=PRECISIONS, n_windows=1000, threads=None, others=None):
     """Time torch and every export of a network, on every installed engine, in one run.
 
     Parameters
@@ -92,32 +92,45 @@ def benchmark(trained, folder, precisions=PRECISIONS, n_windows=1000):
         flips stand beside its times.
     n_windows : int
         See `measure`.
+    threads : sequence of int, optional
+        Numbers of threads to time all of them with; default: as many as torch uses.
+    others : dict of str to callable, optional
+        More to time, see `measure`.
 
     Returns
     -------
     pandas.DataFrame
-        `measure` with columns network, window, width, motor_units, flipped_percent (against
-        torch), threads, device. Decoders are "torch" (eager, float32) and for example
+        `measure` with columns network, window, width, motor_units, flipped_percent (of the labels,
+        against torch), positive_percent (labels that are discharges: where there are few, few can
+        flip), threads, device. Decoders are "torch" (eager, float32) and for example
         "openvino int8".
     """
-    calls, flipped = {TORCH: eager(trained)}, {TORCH: 0.0}
     network, window = trained.run.network, trained.run.window
+    exports, flipped, positive = {}, {TORCH: 0.0}, None
     for precision in precisions:
         path = Path(folder) / f"{network}_{window}_{precision}.onnx"
         for engine, deviation in export(trained, path, precision, force=True).items():
             name = f"{engine} {precision}"
-            calls[name] = Decoder(path, engine).probabilities
+            exports[name] = path, engine
             flipped[name] = 100 * deviation.flipped_share
-    times = measure(calls, trained.val_windows, n_windows)
-    processor = "CPU" if torch.cuda.is_available() else device_name()
+            positive = 100 * deviation.positive / deviation.labels
+    torch_threads, parts = torch.get_num_threads(), []
+    for n in threads or [torch_threads]:
+        torch.set_num_threads(n)
+        decoders = {name: Decoder(*one, n).probabilities for name, one in exports.items()}
+        calls = {TORCH: eager(trained), **(others or {}), **decoders}
+        parts.append(measure(calls, trained.val_windows, n_windows).assign(threads=n))
+    torch.set_num_threads(torch_threads)
+    times = pd.concat(parts, ignore_index=True)
+    exported = times["decoder"].isin(exports)
     return times.assign(
         network=network,
         window=window,
         width=trained.run.width,
         motor_units=len(trained.motor_units),
         flipped_percent=times["decoder"].map(flipped),
-        threads=torch.get_num_threads(),
-        device=np.where(times["decoder"] == TORCH, device_name(), processor),
+        positive_percent=positive,
+        device=np.where(exported & torch.cuda.is_available(), "CPU", device_name()),
     )
 
 
@@ -132,12 +145,12 @@ def summarise(times):
     Returns
     -------
     pandas.DataFrame
-        One row per network, window and decoder: n_windows, median_ms, p95_ms, p99_ms, max_ms,
-        speed_up (median of torch / its own: independent of the machine's speed), and
-        the columns that `benchmark` adds.
+        One row per network, window, number of threads and decoder: n_windows, median_ms, p95_ms,
+        p99_ms, max_ms, speed_up (median of torch / its own: independent of the machine's speed),
+        and the columns that `benchmark` adds.
     """
     groups = times.groupby(KEYS, sort=False)
-    facts = groups[["motor_units", "flipped_percent", "threads", "device"]].first()
+    facts = groups[["motor_units", "flipped_percent", "positive_percent", "device"]].first()
     ms = groups["ms"]
     tails = {f"p{q}_ms": ms.quantile(q / 100) for q in (95, 99)}
     table = facts.assign(n_windows=ms.size(), median_ms=ms.median(), **tails, max_ms=ms.max())

@@ -1,4 +1,4 @@
-"""Training speed and memory against the loop that most people would write (`make benchmark`).
+"""Training speed and memory against the loop that most people would write.
 
 Both sides train the same networks on the same random data on the same two CPU cores, in turns.
 The naive loop: windows copied into one tensor, TensorDataset, DataLoader, float32, one process with
@@ -6,13 +6,10 @@ two threads. Ours: `train.fit` in two processes with one thread each, which trai
 the sweep. On a GPU each side is one process.
 """
 
-import re
-import resource
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from datetime import date
 from multiprocessing import get_context
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -25,8 +22,9 @@ from tqdm import tqdm
 
 from hdsemg_nb import __version__, segment, tables, train
 from hdsemg_nb.architecture import n_macs
+from hdsemg_nb.benchmark import stem
 from hdsemg_nb.models import NETWORKS, build_model
-from hdsemg_nb.results import device_name
+from hdsemg_nb.results import device_name, memory_mb
 
 CORES = 2
 FS, N_CHANNELS, N_MOTOR_UNITS = 2048, 64, 18
@@ -44,7 +42,7 @@ def naive_epoch(model, run, n_windows):
     Parameters
     ----------
     model : torch.nn.Module
-    run : train.Run
+    run : runs.Run
     n_windows : int
 
     Returns
@@ -198,16 +196,9 @@ def _peak_growth_mb(epoch, run, n_windows):
         return nn.Sequential(nn.Flatten(), nn.Linear(N_CHANNELS * run.window, N_MOTOR_UNITS))
 
     epoch(layer(), run, 2 * run.batch_size)  # libraries are loaded, buffers allocated
-    before = _peak_mb()
+    before = memory_mb(largest=True)
     epoch(layer(), run, n_windows - 1)
-    return _peak_mb() - before
-
-
-def _peak_mb():
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux a process inherits ru_maxrss from the one that started it
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+    return memory_mb(largest=True) - before
 
 
 def sweep_days(speeds):
@@ -258,13 +249,12 @@ def save_tables(speeds, memories, output):
         See `tables.save`; the stems are benchmark_<device>, the same with _memory, and with _sweep
         for `sweep_days`.
     """
-    stem = "benchmark_" + re.sub(r"[^a-z0-9]+", "_", device_name().lower()).strip("_")
     for suffix, table, title in (
         ("", speeds, "Training speed, naive loop and ours in turns"),
         ("_memory", memories, f"Memory of the windows of {SECONDS} s"),
         ("_sweep", sweep_days(speeds), "The paper's grid, projected from the measured speeds"),
     ):
-        tables.save(table, stem + suffix, output, f"{title}. {_conditions()}")
+        tables.save(table, stem() + suffix, output, f"{title}. {_conditions()}")
 
 
 def _conditions():
@@ -276,14 +266,10 @@ def _conditions():
     )
 
 
-def main():
-    """`make benchmark`."""
+def run():
+    """Measure everything, write the tables, print them."""
     sizes = [(network, window) for network in NETWORKS for window in WINDOWS]
-    speeds = pd.DataFrame([speed(*size) for size in tqdm(sizes, desc="benchmark")])
+    speeds = pd.DataFrame([speed(*size) for size in tqdm(sizes, desc="training")])
     memories = pd.DataFrame([memory(window, STEP) for window in WINDOWS])
     save_tables(speeds, memories, ".")
     print(speeds, memories, sweep_days(speeds), sep="\n\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,161 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from hdsemg_nb import architecture, filter_network, metrics, segment, train
+from hdsemg_nb.cbss import MotorUnitFilter, filter_bank
+from hdsemg_nb.filter_network import ABLATIONS, MUFNet
+from hdsemg_nb.models import DECODERS, OURS, build_model
+from hdsemg_nb.train import FILTER, Run, cross_validate, fit_fold
+
+RUN = Run(OURS, 40, 10, split="blocked", epochs=4, learning_rate=1e-2, decay=True, tested_folds=1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def everything(recording):
+    return np.ones(recording.n_samples, bool)
+
+
+def first_fold(recording, run):
+    starts = segment.window_starts(recording.n_samples, run.window, run.step)
+    fold = segment.split_folds(len(starts), run.window, run.step, split=run.split)[0]
+    return fit_fold(recording, run, starts, fold), starts, fold
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_shapes_of_every_decoder(name):
+    model = build_model(name, 40, 3, 5).eval()
+    assert model(torch.zeros(2, 5, 40)).shape == (2, 3)
+
+
+def test_the_bank_without_noise_is_the_motor_unit_filter(planted):
+    linear = MotorUnitFilter(largest_lag=10).fit(planted)
+    weights, lags = filter_bank(planted, everything(planted), largest_lag=10)
+    np.testing.assert_array_equal(lags, linear.lags_)
+    ratio = linear.weights_ / weights[0]
+    for unit in ratio:
+        np.testing.assert_allclose(unit, unit.flat[0], rtol=1e-6)
+
+
+def test_the_mean_discharge_has_the_output_one_at_every_noise_level(planted):
+    mask, noise = everything(planted), (0.0, 0.2, 0.5)
+    weights, lags = filter_bank(planted, mask, noise)
+    for unit, (times, lag) in enumerate(zip(planted.discharges, lags, strict=True)):
+        centred = planted.emg - planted.emg.mean(axis=1, keepdims=True)
+        shape = segment.spike_triggered_average(centred, times + lag, 16)
+        response = (weights[:, unit] * shape).sum(axis=(1, 2))
+        np.testing.assert_allclose(response, 1, atol=0.02)  # marks at the ends are left out
+
+
+def test_filters_that_expect_noise_let_less_of_it_through(planted):
+    weights, _ = filter_bank(planted, everything(planted), (0.0, 0.2, 0.5))
+    power = np.square(weights).sum(axis=(2, 3))  # of unit white noise behind the filter
+    assert (np.diff(power, axis=0) < 0).all()
+
+
+def test_without_whitening_the_filters_are_the_averages(planted):
+    (weights,), lags = filter_bank(planted, everything(planted), largest_lag=5, whiten=False)
+    centred = planted.emg - planted.emg.mean(axis=1, keepdims=True)
+    average = segment.spike_triggered_average(centred, planted.discharges[0] + lags[0], 16)
+    r = np.corrcoef(weights[0].ravel(), average.ravel())[0, 1]
+    assert r > 0.999
+
+
+def test_the_filters_stand_in_the_network_as_fitted(planted):
+    run = dataclasses.replace(RUN, without="filter training")
+    fitted, starts, fold = first_fold(planted, run)
+    mask = segment.covered_samples(starts[fold.train], run.window, planted.n_samples)
+    bank, lags = filter_bank(planted, mask, filter_network.NOISE, 16, filter_network.LARGEST_LAG)
+    np.testing.assert_array_equal(fitted.offsets, lags)
+    window = planted.emg[:, 1000:1040]
+    found = fitted.model.filters(torch.from_numpy(fitted.normalisation.apply(window))[None])[0]
+    pieces = np.lib.stride_tricks.sliding_window_view(window - fitted.normalisation.mean, 16, 1)
+    expected = np.einsum("kmcl,ctl->mkt", bank, pieces)
+    np.testing.assert_allclose(found.detach().numpy(), expected.reshape(6, -1), atol=1e-4)
+
+
+def test_decodes_planted_motor_units_in_four_epochs(planted):
+    scores = metrics.recording_scores(cross_validate(planted, RUN, False).counts)
+    assert scores["f1"] > 0.95
+
+
+def test_withstands_noise_and_dead_channels_better_than_the_filter(planted):
+    rng = np.random.default_rng(0)
+    noisy = planted.emg + 2 * planted.emg.std() * rng.standard_normal(planted.emg.shape)
+    dead = planted.emg.copy()
+    dead[:3] = 0
+    f1 = {}
+    for run in (RUN, dataclasses.replace(RUN, network=FILTER)):
+        fitted, starts, fold = first_fold(planted, run)
+        labels = train.run_labels(planted, run, starts, fitted.offsets)[fold.test]
+        for emg in (noisy, dead):
+            found = fitted.predict(emg.astype(np.float32), starts[fold.test]) >= 0.5
+            score = metrics.scores(*metrics.counts(labels, found)).f1.mean()
+            f1.setdefault(run.network, []).append(score)
+    assert (np.array(f1[OURS]) > np.array(f1[FILTER]) + [0.02, 0.3]).all(), f1
+
+
+def test_windows_are_changed_in_training_alone():
+    torch.manual_seed(0)
+    model, x = MUFNet(40, 2, 4), torch.randn(64, 4, 40)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+def test_augmentation_loses_some_channels_and_adds_noise():
+    torch.manual_seed(0)
+    x = torch.ones(4000, 64, 3)
+    changed = filter_network._augmented(x)
+    lost = (changed == 0).all(2).float().mean(1)  # share of each window
+    assert 0.03 < lost.mean() < 0.07 and (lost == 0).float().mean() > 0.5  # 0.2 / 2 / 2
+    noise = changed.std(2).median(1).values
+    assert (noise < 1e-6).float().mean() == pytest.approx(0.5, abs=0.05) and noise.max() < 0.45
+
+
+def test_no_unit_supports_itself():
+    torch.manual_seed(0)
+    model, x = MUFNet(40, 2, 4).eval(), torch.randn(3, 4, 40)
+    before = model(x)
+    model.interaction.data = torch.diag(torch.tensor([5.0, -5.0]))
+    assert torch.equal(model(x), before)
+    model.interaction.data[0, 1] = 1
+    after = model(x)
+    assert not torch.equal(after[:, 0], before[:, 0]) and torch.equal(after[:, 1], before[:, 1])
+
+
+@pytest.mark.parametrize("without", ABLATIONS)
+def test_every_ablation_changes_what_is_trained(planted, without):
+    recording = planted.crop(0, 4)
+    run = dataclasses.replace(RUN, epochs=1)
+    whole, ablated = (
+        cross_validate(recording, r, False)
+        for r in (run, dataclasses.replace(run, without=without))
+    )
+    tested = np.isfinite(whole.predictions)
+    assert not np.array_equal(whole.predictions[tested], ablated.predictions[tested])
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ValueError, match="without='magic': a part of MUF-Net, one of"):
+        Run(OURS, 40, 10, without="magic")
+    with pytest.raises(ValueError, match="without='squaring'"):
+        Run("ML-DCNN", 40, 10, without="squaring")
+
+
+def test_a_window_of_five_motor_units_is_under_a_million_operations():
+    macs = architecture.n_macs(build_model(OURS, 40, 5), 64, 40)
+    assert 2 * macs < 0.7e6
+
+
+def test_the_learning_rate_decays_along_half_a_cosine():
+    run = dataclasses.replace(RUN, epochs=4)
+    shares = [train._share(epoch, run) for epoch in range(5)]
+    np.testing.assert_allclose(shares, [1, 0.854, 0.5, 0.146, 0], atol=1e-3)
+    assert train._share(3, dataclasses.replace(run, decay=False)) == 1
