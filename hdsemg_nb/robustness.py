@@ -118,7 +118,7 @@ def grid_versions(subject, mvc, seconds, seed):
 
     moved = {("electrode shift", name): emg(shift) for name, shift in SHIFTS_MM.items()}
     here, there = emg((0, 0)), moved["electrode shift", "half an electrode"]
-    return {**moved, **{("drift", f"{n:g} of 4 mm"): drift(here, there, n) for n in DRIFTS}}
+    return {**moved, **{("drift", f"{100 * n:g} %"): drift(here, there, n) for n in DRIFTS}}
 
 
 def robustness(recording, runs, versions, fold=4, progress=True):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from hdsemg_nb import latency
 from hdsemg_nb.recording import Recording, rectangular_grid
+from hdsemg_nb.train import Run
 
 
 @pytest.fixture
@@ -23,3 +25,36 @@ def planted():
         discharges.append(times[times > width])
     grid = rectangular_grid(4, 4, 8.0, empty=())
     return Recording(emg, fs, discharges, grid=grid, source="planted")
+
+
+@pytest.fixture(scope="session")
+def two_units():
+    """Four seconds of 16 channels in uV, far from mean 0, with two motor units."""
+    rng = np.random.default_rng(7)
+    emg = rng.normal(40, 5, (16, 8192))
+    discharges = [np.arange(60, 8100, 97), np.arange(90, 8100, 131)]
+    for times in discharges:
+        shape = np.outer(rng.normal(0, 60, 16), np.diff(np.hanning(17)))
+        for t in times:
+            emg[:, t - 8 : t + 8] += shape
+    return Recording(emg, 2048, discharges, grid=rectangular_grid(4, 4, 8.0, empty=()))
+
+
+@pytest.fixture(scope="session")
+def trained(two_units):
+    """ML-DCNN, W = 20, S = 10, that decodes `two_units`."""
+    run = Run("ML-DCNN", 20, 10, epochs=8, learning_rate=2e-3, split="blocked", bf16=False)
+    return latency.train_decoder(two_units, run)
+
+
+@pytest.fixture(scope="session")
+def exported(trained, tmp_path_factory):
+    """File of `trained` in float32."""
+    path = tmp_path_factory.mktemp("export") / "fp32.onnx"
+    latency.export(trained, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def decoder(exported):
+    return latency.Decoder(exported, "onnxruntime")

@@ -6,16 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from hdsemg_nb import benchmark, paths
+from hdsemg_nb import paths
+from hdsemg_nb.benchmark import inference, stem, training
+from hdsemg_nb.latency.timing import TORCH
+from hdsemg_nb.models import MTDCNN, NETWORKS
+from hdsemg_nb.results import device_name
 from hdsemg_nb.train import Run
 
 
 def test_both_sides_take_the_same_step_on_the_same_windows():
     torch.manual_seed(0)
-    naive = nn.Sequential(nn.Flatten(), nn.Linear(64 * 20, benchmark.N_MOTOR_UNITS))
+    naive = nn.Sequential(nn.Flatten(), nn.Linear(64 * 20, training.N_MOTOR_UNITS))
     ours, run = copy.deepcopy(naive), Run("ML-DRSNet", 20, 10, epochs=1, bf16=False)
     before = naive[1].weight.detach().clone()
-    for epoch, model in ((benchmark.naive_epoch, naive), (benchmark.our_epoch, ours)):
+    for epoch, model in ((training.naive_epoch, naive), (training.our_epoch, ours)):
         began, ended = epoch(model, run, run.batch_size)  # one batch: no order to differ in
         assert ended > began
     assert not torch.equal(naive[1].weight, before)
@@ -23,14 +27,14 @@ def test_both_sides_take_the_same_step_on_the_same_windows():
 
 
 def test_speed_measures_both_sides_in_processes():
-    row = benchmark.speed("ML-DCNN", 20, rounds=1, seconds=0.05)
+    row = training.speed("ML-DCNN", 20, rounds=1, seconds=0.05)
     numbers = [row[name] for name in ("naive_windows_s", "our_windows_s", "our_tflops_s")]
     assert np.isfinite(numbers).all() and min(numbers) > 0
     assert row["ratio"] == pytest.approx(row["our_windows_s"] / row["naive_windows_s"])
 
 
 def test_windows_are_never_stored():
-    row = benchmark.memory(140, 10, seconds=20)
+    row = training.memory(140, 10, seconds=20)
     assert row["windows_mb"] == pytest.approx(14 * row["signal_mb"], rel=0.01)
     assert row["naive_peak_mb"] > 0.9 * row["windows_mb"]
     assert row["our_peak_mb"] < 2 * row["signal_mb"]
@@ -46,7 +50,7 @@ SPEEDS["our_windows_s"] = 4 * SPEEDS["naive_windows_s"]
 
 
 def test_sweep_days_by_hand():
-    days = benchmark.sweep_days(SPEEDS).set_index("network")
+    days = training.sweep_days(SPEEDS).set_index("network")
     # 60 s give about 122880 / S windows; 3/5 train, 1/5 validates for a third, 100 epochs, 5 folds
     windows = 48 * 122880 * sum(1 / step for step in (10, 20, 30, 40, 50)) * (3 + 1 / 3) * 100
     seconds = windows * sum(seconds_per_window(w) for w in (20, 60, 100, 140))
@@ -58,9 +62,74 @@ def test_sweep_days_by_hand():
 def test_tables_say_where_and_how(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     memories = pd.DataFrame({"window": [20], "our_peak_mb": [1.0]})
-    benchmark.save_tables(SPEEDS, memories, ".")
+    training.save_tables(SPEEDS, memories, ".")
     files = sorted((tmp_path / "tables").glob("benchmark_*.csv"))
     assert len(files) == 3
     for path in files:
         note = path.read_text().splitlines()[0]
-        assert all(word in note for word in (benchmark.device_name(), "torch", "naive float32"))
+        assert all(word in note for word in (device_name(), "torch", "naive float32"))
+
+
+@pytest.mark.parametrize("window", [20, 141])
+def test_the_loop_over_branches_gives_the_same_numbers(window):
+    torch.manual_seed(0)
+    ours = MTDCNN(window, 5, n_channels=7).eval()
+    loop, x = inference.LoopedMTDCNN(ours).eval(), torch.randn(3, 7, window)
+    with torch.no_grad():
+        expected = ours(x)
+        torch.testing.assert_close(loop(x), expected)
+    assert expected.std(dim=0).min() > 0 and expected.std(dim=1).min() > 0
+    assert sum(p.numel() for p in loop.parameters()) == sum(p.numel() for p in ours.parameters())
+
+
+def test_every_network_is_timed_once_at_a_size_it_takes():
+    sizes = [(run.network, run.window) for run in inference.runs()]
+    assert len(set(sizes)) == len(sizes) and {network for network, _ in sizes} == set(NETWORKS)
+    assert {(network, window) for network, window, *_ in inference.BARS} <= set(sizes)
+
+
+def test_inference_in_small(two_units, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    run = Run("MT-DCNN", 20, 200, epochs=1)
+    times = inference.measure(two_units, run, threads=(1,), n_windows=3)
+    table = inference.summarise(times)
+    assert table["decoder"].tolist()[:2] == [TORCH, inference.LOOP]
+    ratio = table["median_ms"][1] / table["median_ms"]
+    pd.testing.assert_series_equal(table["loop_speed_up"], ratio, check_names=False)
+    assert {"device", "threads", "date", "torch", "onnxruntime", "hdsemg_nb"} <= set(table)
+    hour = inference.endurance(two_units, hours=0.0005)
+    monkeypatch.setattr(inference, "BARS", [("MT-DCNN", 20, 1e3, 0, inference.LOOP)])
+    inference.save_tables(table, hour, ".")
+    names = {path.name for path in (tmp_path / "tables").glob("*.csv")}
+    assert names == {f"{stem()}_{part}.csv" for part in ("inference", "bars", "endurance")}
+    assert all("SYNTHETIC" in path.read_text() for path in (tmp_path / "tables").iterdir())
+
+
+def planted_summary():
+    rows = [
+        ("ML-DRSNet", 20, TORCH, 1, 30.0, 0.0),
+        ("ML-DRSNet", 20, TORCH, 2, 21.0, 0.0),
+        ("ML-DRSNet", 20, "onnxruntime int8", 1, 5.0, 0.4),
+        ("ML-DRSNet", 20, "onnxruntime int8", 2, 1.0, 0.6),  # flips too many labels
+        ("ML-DCNN", 140, TORCH, 2, 0.6, 0.0),
+        ("ML-DCNN", 140, "onnxruntime fp32", 2, 0.4, 0.0),
+        ("MT-DCNN", 140, TORCH, 2, 4.0, 0.0),
+        ("MT-DCNN", 140, inference.LOOP, 2, 9.0, np.nan),
+        ("MT-DCNN", 140, "onnxruntime int8", 2, 1.5, 0.0),
+    ]
+    columns = ["network", "window", "decoder", "threads", "median_ms", "flipped_percent"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_bars_by_hand():
+    table = inference.bars(planted_summary()).set_index("network")
+    assert table["median_ms"].tolist() == [5.0, 0.4, 1.5]
+    assert table["speed_up"].tolist() == pytest.approx([21 / 5, 0.6 / 0.4, 9 / 1.5])
+    assert table["most_ms"].tolist() == [5.39, 0.5, 2.0] and table["met"].all()
+
+
+@pytest.mark.parametrize(("row", "value"), [(2, 5.4), (1, 19.0), (5, 0.51), (7, 5.9)])
+def test_a_bar_is_missed(row, value):
+    table = planted_summary()
+    table.loc[row, "median_ms"] = value
+    assert inference.bars(table)["met"].sum() == 2

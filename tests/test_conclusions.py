@@ -145,3 +145,16 @@ def test_page_and_markdown():
     page = honest.page({"A": ["one.", "two."], "B": ["three."]})
     assert page["part"].tolist() == ["A", "A", "B"]
     assert honest.markdown(page) == "**A**\n\n* one.\n* two.\n\n**B**\n\n* three."
+
+
+def test_robustness_is_told_where_the_filter_loses_most():
+    rows = [
+        ("noise", "20 dB", FILTER, 0.9), ("noise", "20 dB", "B", 0.95),
+        ("noise", "10 dB", FILTER, 0.2), ("noise", "10 dB", "B", 0.7),
+        ("drift", "50 %", FILTER, 0.8), ("drift", "50 %", "B", 0.3),
+    ]  # fmt: skip
+    summary = pd.DataFrame(rows, columns=["kind", "level", "network", "f1"])
+    assert honest.on_robustness(summary) == [
+        "Noise, 10 dB: F1 0.70 (B), filter 0.20.",
+        "Drift: no decoder is above the filter at any level.",
+    ]

@@ -7,6 +7,7 @@ from random_results import random_results
 
 from hdsemg_nb import figures, honest, paths
 from hdsemg_nb.figures import honest as drawn_by
+from hdsemg_nb.figures import robustness as robustness_figures
 from hdsemg_nb.train import FILTER, Run, cross_validate
 
 RUN = Run(FILTER, 20, 20, "blocked", tested_folds=1)
@@ -92,3 +93,38 @@ def test_precision_is_that_of_the_sensitivity_below_it(drawn, results):
     assert line.get_drawstyle() == "steps-pre"
     assert line.get_ydata()[1:].tolist() == first["precision"].tolist()
     assert line.get_xdata().tolist() == [0, *first["sensitivity"]]
+
+
+def changed(networks=(FILTER, "MUF-Net")):
+    levels = [("as recorded", ""), ("noise", "20 dB"), ("noise", "10 dB"), ("dead channels", "5 %")]
+    rows = [
+        {"network": name, "kind": kind, "level": level, "f1": 1 - 0.1 * i - 0.05 * k, "f1_sd": 0.1}
+        for k, name in enumerate(networks)
+        for i, (kind, level) in enumerate(levels)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_lines_of_robustness_begin_with_the_signal_as_recorded(monkeypatch):
+    kept = []
+    monkeypatch.setattr(robustness_figures, "save", lambda figure, *rest: kept.append(figure))
+    figures.draw_robustness({"synthetic": changed()}, "out", "note")
+    noise, dead, *absent = kept[0].axes
+    line, other = (container.lines[0] for container in noise.containers)
+    np.testing.assert_allclose(line.get_ydata(orig=False), [1, 0.9, 0.8])
+    np.testing.assert_allclose(other.get_ydata(orig=False), [0.95, 0.85, 0.75])
+    assert len(dead.containers) == 2 and not any(ax.axison for ax in absent)
+
+
+def test_ablation_has_a_bar_for_each_part_and_a_line_for_each_decoder(monkeypatch):
+    kept = []
+    monkeypatch.setattr(robustness_figures, "save", lambda figure, *rest: kept.append(figure))
+    seconds = pd.DataFrame(
+        {"network": ["A", "B", "A"], "train_seconds": [5, 2, 2], "f1": [3, 2, 1]}
+    )
+    figures.draw_ablation(
+        seconds, pd.DataFrame({"without": ["", "lag"], "f1": [0.9, 0.4]}), "o", "n"
+    )
+    left, right = kept[0].axes
+    assert [line.get_xdata().tolist() for line in left.lines] == [[2, 5], [2]]
+    assert [bar.get_width() for bar in right.patches] == [0.9, 0.4]

@@ -1,56 +1,24 @@
 import dataclasses
-import tracemalloc
 
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
+import torch
 
 from hdsemg_nb import figures, latency, segment
 from hdsemg_nb.latency import decoder as decoder_module
 from hdsemg_nb.latency.timing import TORCH
-from hdsemg_nb.train import Run, predict
+from hdsemg_nb.models import NETWORKS
+from hdsemg_nb.train import predict
 
 ENGINES = latency.engines()
-RUN = Run("ML-DCNN", 20, 10, epochs=8, learning_rate=2e-3, split="blocked", bf16=False)
 
 
-@pytest.fixture(scope="module")
-def recording():
-    """Four seconds of 16 channels in uV, far from mean 0, with two motor units."""
-    from hdsemg_nb.recording import Recording, rectangular_grid
-
-    rng = np.random.default_rng(7)
-    emg = rng.normal(40, 5, (16, 8192))
-    discharges = [np.arange(60, 8100, 97), np.arange(90, 8100, 131)]
-    for times in discharges:
-        shape = np.outer(rng.normal(0, 60, 16), np.diff(np.hanning(17)))
-        for t in times:
-            emg[:, t - 8 : t + 8] += shape
-    return Recording(emg, 2048, discharges, grid=rectangular_grid(4, 4, 8.0, empty=()))
-
-
-@pytest.fixture(scope="module")
-def trained(recording):
-    return latency.train_decoder(recording, RUN)
-
-
-@pytest.fixture(scope="module")
-def path(trained, tmp_path_factory):
-    path = tmp_path_factory.mktemp("export") / "fp32.onnx"
-    latency.export(trained, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def decoder(path):
-    return latency.Decoder(path, "onnxruntime")
-
-
-def offline(trained, recording):
-    starts = segment.window_starts(recording.n_samples, RUN.window, RUN.step)
-    emg = trained.normalisation.apply(recording.emg)
-    return predict(trained.model, emg, starts, RUN.window, bf16=False)
+def offline(trained, two_units):
+    starts = segment.window_starts(two_units.n_samples, trained.run.window, trained.run.step)
+    emg = trained.normalisation.apply(two_units.emg)
+    return predict(trained.model, emg, starts, trained.run.window, bf16=False)
 
 
 def probabilities(decisions):
@@ -58,28 +26,32 @@ def probabilities(decisions):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_export_takes_microvolts_and_gives_torchs_probabilities(engine, path, trained, recording):
-    decoder = latency.Decoder(path, engine)
-    found = probabilities(decoder.stream(recording.fs).push(recording.emg))
-    expected = offline(trained, recording)
+def test_export_takes_microvolts_and_gives_torchs_probabilities(
+    engine, exported, trained, two_units
+):
+    decoder = latency.Decoder(exported, engine)
+    found = probabilities(decoder.stream(two_units.fs).push(two_units.emg, 0))
+    expected = offline(trained, two_units)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert 0.05 < (expected > 0.5).mean() < 0.5  # it has learnt something that can flip
     assert decoder.engine == engine
 
 
-@pytest.mark.parametrize("network", ["ML-DRSNet", "MT-DCNN"])
-def test_other_networks_and_whitening(network, recording, tmp_path):
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "ML-DCNN"])
+def test_other_networks_and_whitening(network, trained, two_units, tmp_path):
     run = dataclasses.replace(
-        RUN, network=network, step=300, fit_offsets=True, epochs=1, whiten=True
+        trained.run, network=network, step=300, fit_offsets=True, epochs=1, whiten=True
     )
-    trained = latency.train_decoder(recording, run)
-    for deviation in latency.export(trained, tmp_path / "a.onnx").values():
-        assert deviation.largest < 1e-4 and deviation.labels == 2 * len(trained.val_windows)
+    other = latency.train_decoder(two_units, run)
+    for deviation in latency.export(other, tmp_path / "a.onnx").values():
+        assert deviation.largest < 1e-4 and deviation.labels == 2 * len(other.val_windows)
     operators = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     assert "BatchNormalization" not in operators and "Sigmoid" in operators
 
 
-def test_metadata(path, decoder, trained, recording):
+def test_metadata(decoder, trained):
+    largest = np.abs(trained.train_windows - trained.normalisation.mean).max(axis=(0, 2))
+    np.testing.assert_allclose(decoder.largest_uv, largest, rtol=1e-6)
     assert (decoder.network, decoder.window, decoder.step) == ("ML-DCNN", 20, 10)
     assert (decoder.fs, decoder.threshold, decoder.precision) == (2048, 0.5, "fp32")
     assert decoder.channels[5] == "row 1, column 1" and len(decoder.channels) == 16
@@ -115,18 +87,37 @@ def test_an_export_that_flips_labels_is_refused(trained, tmp_path):
     assert latency.Decoder(tmp_path / "a.onnx").deviation["onnxruntime"]["flipped"] > 0
 
 
-def test_refuses_what_it_cannot_load(trained, path, decoder, tmp_path):
+def test_refuses_what_it_cannot_load(trained, exported, decoder, tmp_path):
     with pytest.raises(ValueError, match="precision='int4' is unknown"):
         latency.export(trained, tmp_path / "a.onnx", "int4")
     with pytest.raises(ValueError, match="engine='tensorrt' is not installed"):
-        latency.Decoder(path, "tensorrt")
+        latency.Decoder(exported, "tensorrt")
     with pytest.raises(ValueError, match=r"window has shape \(16, 21\), expected \(16, 20\)"):
         decoder.probabilities(np.zeros((16, 21)))
-    bare = onnx.load(path)
+    bare = onnx.load(exported)
     del bare.metadata_props[:]
     onnx.save(bare, tmp_path / "bare.onnx")
     with pytest.raises(ValueError, match="not written by"):
         latency.Decoder(tmp_path / "bare.onnx")
+
+
+def test_branches_are_exported_as_convolutions_in_8_bits(trained, two_units, tmp_path):
+    run = dataclasses.replace(trained.run, network="MT-DCNN", step=100, epochs=1)
+    latency.export(latency.train_decoder(two_units, run), tmp_path / "a.onnx", "int8", force=True)
+    graph = onnx.load(tmp_path / "a.onnx").graph
+    weights = {i.name: i.data_type for i in graph.initializer if len(i.dims) == 4}
+    assert len(weights) == 6 and set(weights.values()) == {onnx.TensorProto.INT8}
+    assert [node.op_type for node in graph.node].count("MatMul") == 1  # the normalisation
+
+
+def test_an_engine_that_export_did_not_try_is_not_chosen(trained, tmp_path, monkeypatch):
+    latency.export(trained, tmp_path / "a.onnx")
+    run = decoder_module.ENGINES["onnxruntime"]
+    monkeypatch.setitem(decoder_module.ENGINES, "json", run)  # installed: a module of that name
+    assert latency.engines()[-1] == "json"
+    decoder = latency.Decoder(tmp_path / "a.onnx")
+    assert decoder.engine in decoder.deviation
+    assert latency.Decoder(tmp_path / "a.onnx", "json").engine == "json"  # unless asked for
 
 
 def test_the_faster_engine_is_taken():
@@ -134,121 +125,39 @@ def test_the_faster_engine_is_taken():
     assert decoder_module._fastest(slow, np.zeros((1, 1))) == "b"
 
 
-@pytest.mark.parametrize("step", [3, 10, 50])  # below and above the window of 20
-@pytest.mark.parametrize("seed", range(5))
-def test_chunks_of_any_size_give_the_offline_result(seed, step, decoder, recording, monkeypatch):
-    monkeypatch.setattr(decoder, "step", step)
-    emg, rng = recording.emg[:, :1500], np.random.default_rng(seed)
-    sizes = rng.integers(0, 8 ** rng.integers(1, 4), 1500)
-    borders = np.minimum(np.cumsum(sizes), 1500)
-    stream, decisions = decoder.stream(2048), []
-    for chunk in np.split(emg, borders, axis=1):
-        decisions += stream.push(chunk)
-    starts = segment.window_starts(1500, 20, step)
-    whole = [decoder.probabilities(w) for w in segment.windows(emg, starts, 20)]
-    assert [d.start for d in decisions] == starts.tolist()
-    np.testing.assert_array_equal(probabilities(decisions), whole)  # bit by bit
-    assert not any(d.problem for d in decisions)
-
-
-def test_memory_of_a_stream_does_not_grow(decoder, recording):
-    stream = decoder.stream(2048)
-    stream.push(recording.emg)
-    tracemalloc.start()
-    for _ in range(5):
-        stream.push(recording.emg[:, :400])
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(20):
-        stream.push(recording.emg[:, :400])
-    grown = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
-    assert grown < 2000  # bytes; the 20 chunks hold half a million
-
-
-def stream_with(decoder, recording, change):
-    """Decisions on 600 samples without and with a change of the signal."""
-    emg = recording.emg[:, :600].copy()
-    clean = decoder.stream(2048).push(emg)
-    change(emg)
-    return clean, decoder.stream(2048).push(emg)
-
-
-def test_dropped_chunks_withhold_the_windows_they_touch(decoder, recording):
-    stream = decoder.stream(2048)
-    decisions = stream.push(recording.emg[:, :100], 0) + stream.push(recording.emg[:, 130:600], 130)
-    clean = decoder.stream(2048).push(recording.emg[:, :600])
-    assert [d.start for d in decisions] == [d.start for d in clean]  # none left out
-    for d, expected in zip(decisions, clean, strict=True):
-        touched = d.start < 130 and d.start + 20 > 100
-        assert bool(d.problem) == touched and not (touched and d.spikes.any())
-        if not touched:
-            np.testing.assert_array_equal(d.probabilities, expected.probabilities)
-    assert "missing or not finite: row 0, column 0" in decisions[9].problem
-
-
-def test_duplicated_chunks_are_dropped(decoder, recording):
-    stream, decisions = decoder.stream(2048), []
-    for first in (0, 100, 50, 100, 200):  # again, and in part again
-        decisions += stream.push(recording.emg[:, first : first + 100], first)
-    np.testing.assert_array_equal(
-        probabilities(decisions),
-        probabilities(decoder.stream(2048).push(recording.emg[:, :300])),
-    )
-
-
-@pytest.mark.parametrize(("value", "word"), [(np.nan, "not finite"), (5000, "saturated")])
-def test_a_bad_channel_is_named_and_replaced(value, word, decoder, recording):
-    def change(emg):
-        emg[3, 200:300] = value
-
-    clean, decisions = stream_with(decoder, recording, change)
-    for d, expected in zip(decisions, clean, strict=True):
-        if 200 <= d.start <= 280:
-            assert word in d.problem and d.problem.endswith(": row 0, column 3")
-            assert np.isfinite(d.probabilities).all()
-        elif d.start >= 300 or d.start <= 180:
-            assert not d.problem
-            np.testing.assert_array_equal(d.probabilities, expected.probabilities)
-    flips = [(d.spikes != e.spikes).any() for d, e in zip(decisions, clean, strict=True)]
-    assert np.mean(flips) < 0.1
-
-
-def test_too_many_bad_channels_withhold_the_window(decoder, recording):
-    def change(emg):
-        emg[2:5, 200:300] = 0
-
-    _, decisions = stream_with(decoder, recording, change)
-    withheld = [d for d in decisions if 200 <= d.start <= 280]
-    assert len(withheld) == 9
-    assert all(np.isnan(d.probabilities).all() and not d.spikes.any() for d in withheld)
-
-
-def test_wrong_channels_and_sampling_rate_are_refused(decoder):
-    with pytest.raises(ValueError, match=r"chunk has shape \(15, 40\), expected \(16, samples\)"):
-        decoder.stream(2048).push(np.zeros((15, 40)))
-    with pytest.raises(ValueError, match="fs=2000 Hz, but the network was trained at 2048"):
-        decoder.stream(2000)
-
-
-def test_replay_in_real_time(decoder, recording):
-    short = recording.crop(0, 0.5)
-    played = latency.replay(decoder, short, chunk=40, real_time=True)
-    assert played["start"].tolist() == segment.window_starts(1024, 20, 10).tolist()
-    assert 0 < played["decided_ms"].median() < 100 and (played["problem"] == "").all()
-
-
 @pytest.fixture(scope="module")
 def times(trained, tmp_path_factory):
-    return latency.benchmark(trained, tmp_path_factory.mktemp("b"), ["fp32"], n_windows=60)
+    folder = tmp_path_factory.mktemp("b")
+    other = {"other": lambda window: None}
+    return latency.benchmark(trained, folder, ["fp32"], n_windows=60, threads=(1, 2), others=other)
 
 
-def test_benchmark_times_every_decoder_alike(times):
-    names = [TORCH, *(f"{engine} fp32" for engine in ENGINES)]
-    assert times["decoder"].value_counts().to_dict() == dict.fromkeys(names, 60)
+def test_benchmark_times_every_decoder_alike(times, trained):
+    names = [TORCH, "other", *(f"{engine} fp32" for engine in ENGINES)]
     table = latency.summarise(times)
-    assert table["decoder"].tolist() == names and table["speed_up"][0] == 1
+    assert table["decoder"].tolist() == 2 * names
+    assert table["threads"].tolist() == len(names) * [1] + len(names) * [2]
+    assert (table["speed_up"][table["decoder"] == TORCH] == 1).all()
     ordered = table[["median_ms", "p95_ms", "p99_ms", "max_ms"]].to_numpy()
     assert (np.diff(ordered, axis=1) >= 0).all() and (table["n_windows"] == 60).all()
+    assert 5 < table["positive_percent"][0] < 50
+    assert (table["flipped_percent"][table["decoder"] != "other"] == 0).all()
+
+
+def test_benchmark_sets_the_threads_of_torch_and_of_the_engines(trained, tmp_path, monkeypatch):
+    seen, run = [], decoder_module.ENGINES["onnxruntime"]
+    monkeypatch.setattr(
+        decoder_module,
+        "ENGINES",
+        {
+            "onnxruntime": lambda *given: (
+                seen.append((torch.get_num_threads(), given[2])) or run(*given)
+            )
+        },
+    )
+    before = torch.get_num_threads()
+    latency.benchmark(trained, tmp_path, ["fp32"], n_windows=1, threads=(1, 2))
+    assert seen[-2:] == [(1, 1), (2, 2)] and torch.get_num_threads() == before
 
 
 def test_measure_takes_turns_and_leaves_the_warm_up_out():
@@ -269,8 +178,8 @@ def test_total_latency_by_hand():
 def planted_times():
     """Four windows of every cell the tables need: 1, 2, 3 and 6 ms."""
     cells = [("ML-DRSNet", 20), ("ML-DCNN", 20), ("ML-DCNN", 140), ("MT-DCNN", 140)]
-    rows = [(*c, "torch", 1.0, "a CPU", ms) for c in cells for ms in (1.0, 2.0, 3.0, 6.0)]
-    return pd.DataFrame(rows, columns=["network", "window", "decoder", "width", "device", "ms"])
+    rows = [(*c, 2, "torch", 1.0, "a CPU", ms) for c in cells for ms in (1.0, 2.0, 3.0, 6.0)]
+    return pd.DataFrame(rows, columns=[*latency.KEYS, "width", "device", "ms"])
 
 
 def test_deadline_misses_by_hand(planted_times):

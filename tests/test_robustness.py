@@ -56,7 +56,7 @@ def test_versions_are_drawn_from_the_seed(planted):
 def test_a_moved_grid_sees_the_same_muscle():
     versions = robustness.grid_versions(1, 10, 5.0, 0)
     here = simulate(1, 10, 5.0, 0).recording
-    row, half = versions["electrode shift", "one row"], versions["drift", "1 of 4 mm"]
+    row, half = versions["electrode shift", "one row"], versions["drift", "100 %"]
     image = {tuple(p): k for k, p in enumerate(here.grid.electrodes)}
     pairs = [(k, image.get((r + 1, c))) for (r, c), k in image.items()]
     r = [np.corrcoef(row[a], here.emg[b])[0, 1] for a, b in pairs if b is not None]

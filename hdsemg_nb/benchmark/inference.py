@@ -7,19 +7,20 @@ a time does not depend on the weights, flipped labels do.
 import tempfile
 from dataclasses import replace
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
-import onnxruntime
 import pandas as pd
 import torch
 from torch import nn
 
-from hdsemg_nb import __version__, latency, published, tables
+from hdsemg_nb import latency, published, tables
 from hdsemg_nb.benchmark import stem
 from hdsemg_nb.datasets import load_recordings
 from hdsemg_nb.latency.export import MOST_FLIPPED
 from hdsemg_nb.latency.timing import TORCH
 from hdsemg_nb.models import NETWORKS
+from hdsemg_nb.results import device_name
 from hdsemg_nb.train import Run
 
 N_MOTOR_UNITS = 18
@@ -158,17 +159,8 @@ def summarise(times):
 
 def versions():
     """Date and versions, one column each."""
-    columns = {
-        "date": date.today().isoformat(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "hdsemg_nb": __version__,
-    }
-    if "openvino" in latency.engines():
-        from openvino import __version__ as openvino_version  # optional
-
-        columns["openvino"] = openvino_version
-    return columns
+    names = "torch", *latency.engines(), "hdsemg_nb"
+    return {"date": date.today().isoformat(), **{name: version(name) for name in names}}
 
 
 def bars(table):
@@ -226,7 +218,7 @@ def save_tables(table, hour, output):
         See `tables.save`; the stems are benchmark_<device>_inference, _bars and _endurance.
     """
     epochs = f"{EPOCHS['ML-DRSNet']} epochs for ML-DRSNet, 10 for the others"
-    note = f"SYNTHETIC data, {N_MOTOR_UNITS} motor units, brief training ({epochs}), {stem()}"
+    note = f"{device_name()}; SYNTHETIC data, {N_MOTOR_UNITS} motor units; brief training: {epochs}"
     for suffix, content, title in (
         ("_inference", table, "One window at a time, decoders in turns"),
         ("_bars", bars(table), "Fastest export against the fastest baseline"),

@@ -7,7 +7,12 @@ from hdsemg_nb.figures.honest import COLOURS, MARKERS
 from hdsemg_nb.figures.style import MM, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.robustness import AS_RECORDED
 
-KINDS = ("noise", "dead channels", "electrode shift", "drift")
+KINDS = {  # of change, and the name of its axis
+    "noise": "Noise (signal-to-noise ratio)",
+    "dead channels": "Dead channels",
+    "electrode shift": "Electrode shift",
+    "drift": "Drift (of 4 mm, in all)",
+}
 F1 = "F1 (mean over motor units)"
 
 
@@ -29,13 +34,13 @@ def draw_robustness(summaries, output, note, stem="robustness"):
     size = (TWO_COLUMNS, 60 * MM * len(summaries) + 10 * MM)
     shape = len(summaries), len(KINDS)
     figure, axes = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False)
-    for row, (title, table) in zip(axes, summaries.items(), strict=True):
+    for letter, row, (title, table) in zip("abc", axes, summaries.items(), strict=False):
         for ax, kind in zip(row, KINDS, strict=True):
             _draw_kind(ax, table, kind)
         row[0].set(ylabel=F1, ylim=(0, 1.03))
-        row[0].set_title(title)
+        row[0].set_title(f"{letter}  {title}")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    figure.legend(handles, labels, loc="outside upper right", ncols=6)
     return save(figure, stem, output, note)
 
 
@@ -52,7 +57,7 @@ def _draw_kind(ax, table, kind):
         ax.errorbar(range(len(levels)), f1, sd, label=network, capsize=1.5, elinewidth=0.5, **style)
     ax.set_xticks(range(len(levels)), ["as\nrecorded", *(n.replace(" ", "\n") for n in levels[1:])])
     ax.tick_params(axis="x", labelsize=5.5)
-    ax.set_xlabel({"noise": "Noise (signal-to-noise ratio)"}.get(kind, kind.capitalize()))
+    ax.set_xlabel(KINDS[kind])
     ax.grid(axis="y", lw=0.3)
     return None
 
