@@ -39,6 +39,7 @@ figures: .venv/ready  ## tables 2-11 and figures 4-11 from RESULTS (counts of a 
 
 reference: .venv/ready  ## train what reference.yaml lists: long; resumes
 	$(BIN)/python -m hdsemg_nb.sweep params/reference.yaml
+	$(BIN)/python -m hdsemg_nb.robustness params/reference.yaml
 
 test: lint  ## unit tests, and the notebooks against their stored outputs
 	$(BIN)/python -m pytest

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdsemg_nb.models import NETWORKS, BranchLinear, Dropout, ShrinkageBlock, build_model
+from hdsemg_nb.models import NETWORKS, BranchLinear, Dropout, ShrinkageBlock, Thinning, build_model
 
 
 def layer_table(model, n_channels, window, expand_blocks=False):
@@ -57,7 +57,8 @@ def _leaves(module, whole, path=""):
 def _describe(module):
     """What a layer is, in the words of a network diagram."""
     if isinstance(module, nn.Conv2d):
-        stride = f" /{module.stride[0]}" if module.stride[0] > 1 else ""
+        step = module.n if isinstance(module, Thinning) else module.stride[0]
+        stride = f" /{step}" if step > 1 else ""
         branches = f", {module.groups} branches" if module.groups > 1 else ""
         return f"Conv {_size(module.kernel_size)}{stride}{branches}"
     if isinstance(module, BranchLinear):

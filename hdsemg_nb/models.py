@@ -12,24 +12,24 @@ from torch import nn
 from hdsemg_nb.filter_network import MUFNet
 
 
-class Every(nn.Module):
-    """Every n-th row and column, for a strided 1 x 1 convolution in two steps.
+class Thinning(nn.Conv2d):
+    """Convolution 1 x 1 of every n-th row and column: a strided one, in two steps.
 
     In one step oneDNN writes past its buffer in the backward pass when a convolution has fewer
     than 16 input channels, as in a narrow ML-DRSNet (github.com/uxlfoundation/oneDNN issue 6035).
 
     Parameters
     ----------
-    n : int
+    channels_in, channels_out, n : int
     """
 
-    def __init__(self, n):
-        super().__init__()
+    def __init__(self, channels_in, channels_out, n):
+        super().__init__(channels_in, channels_out, 1, bias=False)
         self.n = n
 
     def forward(self, x):
         """Features of shape (batch, channels, rows, columns), rows and columns thinned out."""
-        return x[:, :, :: self.n, :: self.n]
+        return super().forward(x[:, :, :: self.n, :: self.n])
 
 
 class ShrinkageBlock(nn.Module):
@@ -70,8 +70,7 @@ class ShrinkageBlock(nn.Module):
         self.shortcut = nn.Identity()
         if stride > 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
-                Every(stride),
-                nn.Conv2d(channels_in, channels_out, 1, bias=False),
+                Thinning(channels_in, channels_out, stride),
                 nn.BatchNorm2d(channels_out),
             )
 

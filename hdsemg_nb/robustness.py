@@ -5,14 +5,17 @@ did not see, as they are and changed in several ways. The paper names these as l
 ("Limitations").
 """
 
+import sys
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
+from distributed import as_completed
 from tqdm import tqdm
 
-from hdsemg_nb import metrics, segment
+from hdsemg_nb import cluster, metrics, params, segment, sweep, tables
+from hdsemg_nb.datasets import load_recordings
 from hdsemg_nb.datasets.synthetic import electrode_positions, simulate
 from hdsemg_nb.train import fit_fold, run_labels
 
@@ -21,6 +24,7 @@ DEAD_PERCENT = (1, 5, 10, 15)  # of the channels
 SHIFTS_MM = {"half an electrode": (0, 4), "one row": (0, 8), "one column": (8, 0)}  # across, along
 DRIFTS = (0.25, 0.5, 1)  # share of the way to a grid moved by half an electrode
 AS_RECORDED = ("as recorded", "")
+KEYS = ["network", "kind", "level"]
 
 
 def add_noise(emg, snr_db, rng):
@@ -216,16 +220,62 @@ def summarise(counts):
         recordings), f1_sd, and lost: F1 as recorded less F1.
     """
     recording = [name for name in ("subject", "mvc") if name in counts]
-    keys = ["network", "kind", "level"]
-    scores = metrics.score_table(counts, [*recording, *keys])
-    groups = scores.groupby(keys, sort=False)
+    groups = metrics.score_table(counts, [*recording, *KEYS]).groupby(KEYS, sort=False)
     table = groups[["f1", "precision", "sensitivity"]].mean()
     table = table.assign(f1_sd=groups["f1"].std(), n=groups.size()).reset_index()
     before = table[table["kind"] == AS_RECORDED[0]].set_index("network")["f1"]
     return table.assign(lost=table["network"].map(before) - table["f1"])
 
 
+def cohort_robustness(profile):
+    """Robustness of the decoders of a profile on each of its recordings; long.
+
+    Parameters
+    ----------
+    profile : params.Params
+        Its recordings, honest_runs, our_runs, workers and scheduler are used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `metrics.score_table` by subject, mvc, network, kind and level (`signal_versions`).
+    """
+    p = profile
+    recordings = load_recordings(p.source, p.folder, p.n_subjects, p.mvc, p.seconds, p.seed)
+    runs = sweep.expand([*p.honest_runs, *p.our_runs], p.seed)
+    with cluster.connect(p.workers, p.scheduler) as client:
+        futures = [
+            client.submit(_of_one, recordings[k], runs, p.seed) for k in range(len(recordings))
+        ]
+        done = tqdm(as_completed(futures), "robustness", len(futures), unit="recording")
+        counts = pd.concat([future.result() for future in done], ignore_index=True)
+    return metrics.score_table(
+        counts.sort_values(["subject", "mvc"], kind="stable"), ["subject", "mvc", *KEYS]
+    )
+
+
+def _of_one(recording, runs, seed):
+    counts = robustness(recording, runs, signal_versions(recording, seed), progress=False)
+    return counts.assign(subject=recording.subject, mvc=recording.mvc)
+
+
 def _folds(recording, run):
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
     cut = run.window, run.step, run.n_folds, run.split, run.seed
     return starts, segment.split_folds(len(starts), *cut)
+
+
+def main(path):
+    """Write table robustness_cohort of a profile: `python -m hdsemg_nb.robustness PROFILE.yaml`."""
+    profile = params.load(path)
+    table = cohort_robustness(profile)
+    n_recordings = len(table[["subject", "mvc"]].drop_duplicates())
+    note = (
+        f"{profile.source.upper()} data, {n_recordings} recordings of {profile.seconds:g} s; last "
+        f"of five blocked folds; decoders as in honest_runs and our_runs; {profile.profile} profile"
+    )
+    tables.save(table, "robustness_cohort", profile.output, note)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -198,7 +198,7 @@ def test_cost_table_has_every_network_and_window():
 
 
 def test_no_strided_convolution_of_one_sample():
-    """oneDNN writes past its buffer in the backward pass of a narrow one (see `models.Every`)."""
+    """oneDNN writes past its buffer in the backward pass (see `models.Thinning`)."""
     kernels = [m for m in build_model("ML-DRSNet", 60, 3).modules() if isinstance(m, nn.Conv2d)]
     strided = {m.kernel_size for m in kernels if m.stride != (1, 1)}
     assert strided == {(3, 3)}

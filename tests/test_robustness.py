@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hdsemg_nb import robustness
+from hdsemg_nb import params, paths, robustness, sweep
 from hdsemg_nb.datasets import simulate
 from hdsemg_nb.metrics import count_table
 from hdsemg_nb.train import FILTER, Run, cross_validate
@@ -84,3 +86,17 @@ def test_summary_by_hand():
     table = robustness.summarise(robustness.pd.concat(parts)).set_index("kind")
     assert table.loc["noise", "f1"] == pytest.approx((2 / 3 + 1) / 2)
     assert table.loc["noise", "lost"] == pytest.approx(1 / 6) and table.loc["noise", "n"] == 2
+
+
+def test_the_recordings_of_a_profile():
+    smoke = params.load(paths.PARAMS / "smoke.yaml")
+    runs = [{"network": FILTER, "window": 20, "step": 20, "split": "blocked"}]
+    table = robustness.cohort_robustness(replace(smoke, honest_runs=runs, our_runs=[], workers=2))
+    assert table["mvc"].unique().tolist() == [10, 50] and len(table) == 2 * 9
+    again = robustness.robustness(
+        simulate(1, 50.0, 8.0, 0).recording,
+        sweep.expand(runs),
+        robustness.signal_versions(simulate(1, 50.0, 8.0, 0).recording, 0),
+    )
+    expected = robustness.summarise(again)["f1"]
+    np.testing.assert_allclose(table[table["mvc"] == 50]["f1"], expected)

@@ -1,3 +1,4 @@
+import mmap
 import sys
 import tracemalloc
 
@@ -248,7 +249,8 @@ def test_endurance_finds_a_stream_that_leaves_windows_out_or_keeps_its_past(
     past, push = [], latency.Stream.push
 
     def leaky(stream, chunk, first_sample):
-        past.append(np.ones(200_000, dtype=np.uint8))
+        past.append(mmap.mmap(-1, 200_000))  # fresh pages, whatever freed memory is kept
+        past[-1].write(bytes(200_000))
         return push(stream, chunk, first_sample)[:1]
 
     monkeypatch.setattr(latency.Stream, "push", leaky)
