@@ -104,7 +104,8 @@ def describe(table, profile):
     ]
     for name, value in PAPER.items():
         if name in rows and (rows[name] != value).any():
-            unlike.append(f"{name} {', '.join(map(str, rows[name].unique()))}")
+            values = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in rows[name].unique())
+            unlike.append(f"{name} {', '.join(values)}")
     changes = f"; unlike the paper: {', '.join(unlike)}" if unlike else ""
     return f"{data}{changes}; {profile} profile"
 
