@@ -174,22 +174,23 @@ def bars(table):
     Returns
     -------
     pandas.DataFrame
-        One row per bar: the fastest export that flips at most 0.5 % of the labels, at any number
-        of threads, against the fastest of the baseline, at any number of threads.
+        One row per bar and number of threads: the fastest export that flips at most 0.5 % of the
+        labels, against the baseline with as many threads.
     """
     rows = []
     for network, window, most_ms, least_speed_up, baseline in BARS:
-        cell = table[(table["network"] == network) & (table["window"] == window)]
-        base = cell[cell["decoder"] == baseline]["median_ms"].min()
-        exports = cell[~cell["decoder"].isin((TORCH, LOOP))]
-        fine = exports[exports["flipped_percent"] <= 100 * MOST_FLIPPED]
-        best = fine.loc[fine["median_ms"].idxmin()]
-        speed_up = base / best["median_ms"]
-        row = best[["network", "window", "decoder", "threads", "flipped_percent", "median_ms"]]
-        limits = {"most_ms": most_ms, "baseline": baseline, "baseline_ms": base}
-        ratio = {"speed_up": speed_up, "least_speed_up": least_speed_up}
-        met = best["median_ms"] <= most_ms and speed_up >= least_speed_up
-        rows.append({**row, **limits, **ratio, "met": met})
+        cells = table[(table["network"] == network) & (table["window"] == window)]
+        for _, cell in cells.groupby("threads"):
+            base = cell[cell["decoder"] == baseline]["median_ms"].item()
+            exports = cell[~cell["decoder"].isin((TORCH, LOOP))]
+            fine = exports[exports["flipped_percent"] <= 100 * MOST_FLIPPED]
+            best = fine.loc[fine["median_ms"].idxmin()]
+            row = best[["network", "window", "decoder", "threads", "flipped_percent", "median_ms"]]
+            speed_up = base / best["median_ms"]
+            limits = {"most_ms": most_ms, "baseline": baseline, "baseline_ms": base}
+            ratio = {"speed_up": speed_up, "least_speed_up": least_speed_up}
+            met = best["median_ms"] <= most_ms and speed_up >= least_speed_up
+            rows.append({**row, **limits, **ratio, "met": met})
     return pd.DataFrame(rows)
 
 
@@ -221,7 +222,7 @@ def save_tables(table, hour, output):
     note = f"{device_name()}; SYNTHETIC data, {N_MOTOR_UNITS} motor units; brief training: {epochs}"
     for suffix, content, title in (
         ("_inference", table, "One window at a time, decoders in turns"),
-        ("_bars", bars(table), "Fastest export against the fastest baseline"),
+        ("_bars", bars(table), "Fastest export against the baseline with as many threads"),
         ("_endurance", hour, "A recording in a loop, faster than real time"),
     ):
         tables.save(content, stem() + suffix, output, f"{title}. {note}", digits=3)
