@@ -29,7 +29,7 @@ reproduce: .venv/ready  ## run every notebook (PROFILE=quick): all figures and t
 	$(BIN)/python -m hdsemg_nb.report params/$(PROFILE).yaml
 	@echo "Executed notebooks: runs/$(PROFILE)/"
 
-figures: .venv/ready  ## tables 2-11 and figures 4-11 from RESULTS (counts of a sweep) into OUTPUT
+figures: .venv/ready  ## tables 2-10 and figures 4-11 from RESULTS (counts of a sweep) into OUTPUT
 	@mkdir -p runs/figures
 	@for notebook in 04_window_and_step 05_comparison; do \
 	  $(BIN)/papermill notebooks/$$notebook.ipynb runs/figures/$$notebook.ipynb -k python3 \

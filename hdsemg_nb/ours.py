@@ -4,8 +4,11 @@ import pandas as pd
 
 from hdsemg_nb import metrics, stats
 from hdsemg_nb.models import OURS
+from hdsemg_nb.train import FILTER
 
 BY = ["network", "window", "step"]
+# settings besides these that must be equal for more signal to be all that differs
+ALIKE = [*BY, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
 
 
 def against_others(counts, step):
@@ -32,6 +35,7 @@ def against_others(counts, step):
         When MUF-Net was not run on blocked folds with this step.
     """
     chosen = (counts["split"] == "blocked") & (counts["span"] == "step") & (counts["step"] == step)
+    chosen &= counts["train_seconds"].isna()
     scores = metrics.score_table(counts[chosen], [*BY, "subject", "mvc"])
     best = scores.groupby(["network", "window"])["f1"].mean().reset_index()
     best = best.sort_values("f1").groupby("network").tail(1)[["network", "window"]]
@@ -71,27 +75,54 @@ def ablation(study):
     return table.assign(difference=table["f1"] - table["f1"].iloc[0])
 
 
-def training_seconds(study, recording_seconds):
-    """F1 of each decoder over the signal it was trained on, on one recording.
+def paired_robustness(scores):
+    """MUF-Net against the motor-unit filter under changed signals, by intensity.
 
     Parameters
     ----------
-    study : pandas.DataFrame
-        Committed counts of `sweep.run_study`.
-    recording_seconds : float
-        Length of the recording in s: three fifths of it are all there is to train on.
+    scores : pandas.DataFrame
+        Of `robustness.cohort_robustness`.
 
     Returns
     -------
     pandas.DataFrame
-        network, window, step, train_seconds, f1, always_positive_f1.
+        One row per change (kind, level) and intensity (mvc): f1 (of the filter) and f1_ours, means
+        over participants; difference (ours less the filter), n (participants), p (as in
+        `against_others`).
     """
-    short = study[study["setting"] == "training seconds"]
-    alike = [*BY, "split"]
-    ablations = study["setting"].str.contains("ablation")
-    whole = study[study["train_seconds"].isna() & ~ablations]
-    whole = whole.merge(short[[*alike, "whiten"]].drop_duplicates())
+    by = ["kind", "level", "mvc"]
+    scores = scores.fillna({"level": ""})
+    pairs = scores.pivot(index=[*by, "subject"], columns="network", values="f1")
+    pairs = pairs.rename(columns={FILTER: "f1", OURS: "f1_ours"})[["f1", "f1_ours"]]
+    pairs["difference"] = pairs["f1_ours"] - pairs["f1"]
+    groups = pairs.groupby(by)
+    p = groups["difference"].agg(lambda differences: stats.signed_rank(differences).p)
+    table = groups.mean().assign(n=groups.size(), p=p).reset_index()
+    return scores[by].drop_duplicates().merge(table)  # in the order they were computed
+
+
+def training_seconds(counts, recording_seconds):
+    """F1 of each decoder over the signal it was trained on.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        Of `results.load`, or committed counts of `sweep.run_study`.
+    recording_seconds : float
+        Length of a recording in s: three fifths of it are all there are to train on.
+
+    Returns
+    -------
+    pandas.DataFrame
+        network, window, step, train_seconds, f1 and always_positive_f1 (means over recordings), n
+        (recordings).
+    """
+    short = counts[counts["train_seconds"].notna()]
+    whole = counts[counts["train_seconds"].isna() & counts["without"].isin(("", float("nan")))]
+    whole = whole.merge(short[ALIKE].drop_duplicates())
     whole = whole.assign(train_seconds=round(recording_seconds * 3 / 5, 1))
-    table = metrics.score_table(pd.concat([short, whole]), [*BY, "train_seconds"])
-    table = table[[*BY, "train_seconds", "f1", "always_positive_f1"]]
-    return table.sort_values([*BY, "train_seconds"], ignore_index=True)
+    rows = pd.concat([short, whole])
+    scores = metrics.score_table(rows, [*BY, "train_seconds", "recording_digest"])
+    groups = scores.groupby([*BY, "train_seconds"])
+    means = groups[["f1", "always_positive_f1"]].mean()
+    return means.assign(n=groups.size()).reset_index()

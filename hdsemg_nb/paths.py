@@ -8,6 +8,7 @@ DATA = PROJECT / "data"  # downloaded recordings, not in git
 NOTEBOOKS = PROJECT / "notebooks"
 PARAMS = PROJECT / "params"
 SAMPLE_COUNTS = PROJECT / "tables" / "sample_recording_counts.csv"  # written by `make sample`
+REFERENCE = PROJECT / "reference" / "tables"  # written by `make reference` and `make figures`
 
 
 def output_folder(folder, kind):

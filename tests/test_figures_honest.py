@@ -119,12 +119,12 @@ def test_lines_of_robustness_begin_with_the_signal_as_recorded(monkeypatch):
 def test_ablation_has_a_bar_for_each_part_and_a_line_for_each_decoder(monkeypatch):
     kept = []
     monkeypatch.setattr(robustness_figures, "save", lambda figure, *rest: kept.append(figure))
-    seconds = pd.DataFrame(
-        {"network": ["A", "B", "A"], "train_seconds": [5, 2, 2], "f1": [3, 2, 1]}
-    )
-    figures.draw_ablation(
-        seconds, pd.DataFrame({"without": ["", "lag"], "f1": [0.9, 0.4]}), "o", "n"
-    )
-    left, right = kept[0].axes
-    assert [line.get_xdata().tolist() for line in left.lines] == [[2, 5], [2]]
+    rows = {"network": ["A", "B", "A"], "train_seconds": [5, 2, 2], "f1": [3, 2, 1]}
+    seconds = {"real": pd.DataFrame(rows), "synthetic": pd.DataFrame(rows).iloc[:1]}
+    ablation = pd.DataFrame({"without": ["", "lag"], "f1": [0.9, 0.4]})
+    figures.draw_ablation(seconds, ablation, "o", "n")
+    real, synthetic, right = kept[0].axes
+    assert [line.get_xdata().tolist() for line in real.lines] == [[2, 5], [2]]
+    assert [line.get_ydata().tolist() for line in synthetic.lines] == [[3]]
+    assert [text.get_text() for text in kept[0].legends[0].texts] == ["A", "B"]
     assert [bar.get_width() for bar in right.patches] == [0.9, 0.4]

@@ -68,8 +68,8 @@ def draw_ablation(seconds, ablation, output, note):
 
     Parameters
     ----------
-    seconds : pandas.DataFrame
-        Columns network, train_seconds (s), f1.
+    seconds : dict of str to pandas.DataFrame
+        Title of a panel to columns network, train_seconds (s), f1.
     ablation : pandas.DataFrame
         Columns without ("" for the whole network) and f1.
     output, note : str
@@ -79,20 +79,35 @@ def draw_ablation(seconds, ablation, output, note):
     -------
     IPython.display.Image
     """
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(TWO_COLUMNS, 70 * MM), width_ratios=[1, 1.15]
+    figure, (*lefts, right) = plt.subplots(
+        1,
+        len(seconds) + 1,
+        figsize=(TWO_COLUMNS, 70 * MM),
+        width_ratios=[1] * len(seconds) + [1.1],
     )
-    for network, rows in seconds.groupby("network", sort=False):
-        rows = rows.sort_values("train_seconds")
-        style = dict(color=COLOURS.get(network, "k"), marker=MARKERS.get(network, "."), ms=4)
-        left.plot(rows["train_seconds"], rows["f1"], label=network, **style)
-    left.set(xlabel="Signal to train on (s)", ylabel=F1, ylim=(0, 1.03), title="a  Data")
-    left.legend(fontsize=6)
+    for letter, ax, (title, table) in zip("abc", lefts, seconds.items(), strict=False):
+        _draw_seconds(ax, table)
+        ax.set_title(f"{letter}  {title}")
+    lefts[0].set_ylabel(F1)
+    handles = {}
+    for ax in lefts:
+        handles |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(handles.values(), handles, loc="outside upper right", ncols=6)
     names = ["whole network", *(f"without {name}" for name in ablation["without"][1:])]
     place = -np.arange(len(ablation))
     right.barh(place, ablation["f1"], color=["0.35"] + ["0.75"] * (len(place) - 1), ec="k", lw=0.4)
     for y, f1 in zip(place, ablation["f1"], strict=True):
         right.text(f1 + 0.01, y, f"{f1:.2f}", va="center", fontsize=6)
     right.set_yticks(place, names)
-    right.set(xlabel=F1, xlim=(0, 1.1), title="b  Parts of MUF-Net")
+    right.set(xlabel=F1, xlim=(0, 1.2))
+    right.set_title(f"{'abc'[len(seconds)]}  Parts of MUF-Net")
     return save(figure, "muf_ablation", output, note)
+
+
+def _draw_seconds(ax, table):
+    for network, rows in table.groupby("network", sort=False):
+        rows = rows.sort_values("train_seconds")
+        style = dict(color=COLOURS.get(network, "k"), marker=MARKERS.get(network, "."), ms=4)
+        ax.plot(rows["train_seconds"], rows["f1"], label=network, **style)
+    ax.set(xlabel="Signal to train on (s)", ylim=(0, 1.03))
+    ax.grid(axis="y", lw=0.3)
