@@ -29,15 +29,16 @@ reproduce: .venv/ready  ## run every notebook (PROFILE=quick): all figures and t
 	$(BIN)/python -m hdsemg_nb.report params/$(PROFILE).yaml
 	@echo "Executed notebooks: runs/$(PROFILE)/"
 
-figures: .venv/ready  ## tables 2-10 and figures 4-11 from RESULTS (counts of a sweep) into OUTPUT
+figures: .venv/ready  ## tables 2, 3, 5-10 and figures 4-11 from RESULTS (a sweep's counts) into OUTPUT
 	@mkdir -p runs/figures
 	@for notebook in 04_window_and_step 05_comparison; do \
 	  $(BIN)/papermill notebooks/$$notebook.ipynb runs/figures/$$notebook.ipynb -k python3 \
-	    -p profile $(notdir $(OUTPUT)) -p output $(OUTPUT) -p results $(RESULTS) --log-level ERROR & \
-	done; wait
+	    -p profile $(notdir $(OUTPUT)) -p output $(OUTPUT) -p results $(RESULTS) --log-level ERROR \
+	    || exit 1; \
+	done
 	$(BIN)/python -m hdsemg_nb.report $(OUTPUT) $(RESULTS)
 
-reference: .venv/ready  ## train what reference.yaml lists: long; resumes
+reference: .venv/ready  ## train what reference.yaml lists: hours; the sweep resumes
 	$(BIN)/python -m hdsemg_nb.sweep params/reference.yaml
 	$(BIN)/python -m hdsemg_nb.robustness params/reference.yaml
 
@@ -60,7 +61,7 @@ notebooks: .venv/ready  ## store the smoke outputs in the committed notebooks ag
 sample: .venv/ready  ## all networks on the real recording: hours; resumes (params/sample_runs.yaml)
 	$(BIN)/python -m hdsemg_nb.sweep
 
-benchmark: .venv/ready  ## training speed and memory against the naive loop; minutes
+benchmark: .venv/ready  ## training and prediction speed against the usual ways; a quarter of an hour
 	$(BIN)/python -m hdsemg_nb.benchmark
 
 lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml
@@ -68,5 +69,5 @@ lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml
 	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock && rm requirements.lock.bak
 
-clean:  ## remove the environment and the downloads; results in runs/ stay
-	rm -rf .venv data
+clean:  ## remove the environment; recordings in data/ and results in runs/ stay
+	rm -rf .venv

@@ -33,6 +33,7 @@ COUNTS = ["n_windows", "tp", "fp", "fn"]
 VALIDATION = [f"val_{name}" for name in COUNTS]
 NEEDED = [*RUN, "split", "span", "recording", "fold", "motor_unit", "epoch_seconds"]
 PAPER = {  # paper, "Model training, validation and testing"
+    "split": "shuffled",
     "epochs": 100,
     "tested_folds": 5,
     "learning_rate": 1e-4,
@@ -79,20 +80,21 @@ def read_results(path):
     return table.astype({"mvc": int}) if whole else table
 
 
-def describe(table, profile):
+def describe(rows, profile):
     """What the figures and tables are stamped with: data, what differs from the paper, profile.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        From `read_results`.
+    rows : pandas.DataFrame
+        Those of `read_results` that the figure or table is about, as `under_paper_protocol`.
     profile : str
 
     Returns
     -------
     str
     """
-    rows = under_paper_protocol(table)
+    if rows.empty:
+        return f"no such runs; {profile} profile"
     sources = rows["recording"].map(lambda s: next((v for k, v in DATA.items() if k in s), s))
     n_recordings = len(rows[RECORDING].drop_duplicates())
     plural = "s" if n_recordings > 1 else ""
@@ -103,8 +105,9 @@ def describe(table, profile):
         if rows[name].nunique() < n
     ]
     for name, value in PAPER.items():
-        if name in rows and (rows[name] != value).any():
-            values = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in rows[name].unique())
+        given = rows.get(name, pd.Series(dtype=object)).dropna()  # the filter has no epochs
+        if (given != value).any():
+            values = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in given.unique())
             unlike.append(f"{name} {', '.join(values)}")
     changes = f"; unlike the paper: {', '.join(unlike)}" if unlike else ""
     return f"{data}{changes}; {profile} profile"

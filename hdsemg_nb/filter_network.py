@@ -1,7 +1,10 @@
 """MUF-Net, our own decoder: a small network that starts from motor-unit filters."""
 
+from itertools import product
+
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 
 from hdsemg_nb.cbss import filter_bank
@@ -9,6 +12,7 @@ from hdsemg_nb.cbss import filter_bank
 N_LAGS = 16  # samples of the filters
 LARGEST_LAG = 10  # samples of look-ahead at most: 4.9 ms at 2048 Hz
 NOISE = (0.0, 0.2)  # noise the filters of a motor unit expect, in standard deviations of the EMG
+SHIFTS = (-0.5, -0.25, 0, 0.25, 0.5)  # interelectrode distances along rows and columns
 ABLATIONS = {  # name of what is taken away: what is there instead
     "initialisation": "filters drawn at random",
     "whitening": "average action potentials as filters",
@@ -17,6 +21,7 @@ ABLATIONS = {  # name of what is taken away: what is there instead
     "squaring": "the filter output as it is",
     "filter training": "the filters stay as they were fitted",
     "interaction": "each motor unit on its own",
+    "electrode shift": "training windows from the place of the electrodes alone",
     "augmentation": "the training windows as they are",
 }
 
@@ -45,6 +50,36 @@ def fit_filters(recording, mask, normalisation, without=""):
     return np.einsum("kmcl,cd->kmdl", filters, np.linalg.inv(normalisation.matrix)), lags
 
 
+def shift_matrices(grid, normalisation):
+    """What the channels would record if the grid were moved by up to half an electrode.
+
+    Interpolated linearly between the electrodes; beyond the border the signal stays that of the
+    border.
+
+    Parameters
+    ----------
+    grid : recording.Grid or None
+        None: where the electrodes are is not known, nothing is moved.
+    normalisation : segment.Normalisation
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (shifts, channels, channels)
+        To multiply normalised channels with; one for each pair of `SHIFTS`.
+    """
+    matrix = normalisation.matrix
+    if grid is None:
+        return np.eye(len(matrix), dtype=np.float32)[None]
+    images = np.array([grid.image(unit) for unit in np.eye(len(matrix))])
+    images = np.nan_to_num(images)  # positions without an electrode
+    moved = [
+        ndimage.shift(images, (0, *by), order=1, mode="nearest") for by in product(SHIFTS, SHIFTS)
+    ]
+    weights = np.array(moved)[:, :, *grid.electrodes.T].transpose(0, 2, 1)
+    weights /= weights.sum(axis=2, keepdims=True)
+    return (matrix @ weights @ np.linalg.inv(matrix)).astype(np.float32)
+
+
 class MUFNet(nn.Module):
     r"""MUF-Net: motor-unit filters, a gate for the noise, and one small detector for all units.
 
@@ -62,9 +97,10 @@ class MUFNet(nn.Module):
     windows, so that the rarity of discharges does not have to be learned; the loss stays
     unweighted, which keeps the outputs probabilities.
 
-    In training, windows are changed as real recordings change: amplitude (10 %), white noise (up to
-    0.4 standard deviations of the EMG, half of the windows), lost channels (up to a fifth, half of
-    the windows). The gate learns from it which filters to trust.
+    In training, windows are changed as real recordings change: electrodes moved by up to half their
+    distance (a fifth of the windows), amplitude (10 %), white noise (up to 0.4 standard deviations
+    of the EMG, half of the windows), lost channels (up to a fifth, half of the windows). The gate
+    learns from it which filters to trust.
 
     Parameters
     ----------
@@ -91,8 +127,9 @@ class MUFNet(nn.Module):
         self.detector = nn.Sequential(nn.Linear(n_features, 32), nn.ReLU(), nn.Linear(32, 1))
         self.gain = nn.Parameter(torch.ones(n_motor_units))
         self.bias = nn.Parameter(torch.zeros(n_motor_units))
+        self.register_buffer("shifts", torch.eye(n_channels)[None], persistent=False)
 
-    def initialise(self, filters, positive):
+    def initialise(self, filters, positive, shifts):
         """Start from fitted filters and the rarity of discharges.
 
         Parameters
@@ -101,7 +138,10 @@ class MUFNet(nn.Module):
             For normalised channels; the mean discharge has the output 1.
         positive : numpy.ndarray, shape (motor units,)
             Share of the training windows with a discharge.
+        shifts : numpy.ndarray, shape (shifts, channels, channels)
+            From `shift_matrices`.
         """
+        self.shifts = torch.from_numpy(shifts)
         if self.without != "initialisation":
             weight = torch.from_numpy(filters[: self.n_levels]).float().transpose(0, 1)
             self.filters.weight.data = weight.flatten(0, 1).contiguous()
@@ -119,7 +159,7 @@ class MUFNet(nn.Module):
     def forward(self, x):
         """Windows (batch, channels, window) to logits (batch, motor units)."""
         if self.training and self.without != "augmentation":
-            x = _augmented(x)
+            x = _augmented(x, self.shifts if self.without != "electrode shift" else None)
         sources = self.filters(x).unflatten(1, (-1, self.n_levels))  # (batch, units, levels, time)
         power = torch.log(sources.square().mean((1, 3)) + 1e-4)
         loudness = self.loudness(power)  # (batch, levels)
@@ -141,13 +181,18 @@ class MUFNet(nn.Module):
         return self.detector(features)[..., 0] * self.gain + self.bias
 
 
-def _augmented(x):
-    """Windows with another amplitude, noise and lost channels, each window its own."""
+def _augmented(x, shifts):
+    """Windows with moved electrodes, another amplitude, noise, lost channels, each its own."""
     batch, channels = x.shape[:2]
 
     def drawn(size=1):
         return torch.rand(batch, size, 1, device=x.device)
 
+    if shifts is not None:
+        moved = torch.rand(batch, device=x.device) < 0.2
+        chosen = shifts[torch.randint(len(shifts), (int(moved.sum()),), device=x.device)]
+        x = x.clone()
+        x[moved] = (chosen @ x[moved]).to(x.dtype)
     x = x * (1 + 0.1 * torch.randn(batch, 1, 1, device=x.device))
     x = x + 0.4 * drawn() * (drawn() < 0.5) * torch.randn_like(x)
     lost = (drawn(channels) < 0.2 * drawn()) & (drawn() < 0.5)

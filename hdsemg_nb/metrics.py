@@ -188,8 +188,16 @@ def score_table(table, by):
     -------
     pandas.DataFrame
         The columns `by`, then those of `recording_scores`, in the order of first appearance.
+
+    Raises
+    ------
+    ValueError
+        When `by` does not tell two runs apart: a motor unit occurs twice in a fold.
     """
     table = table.reset_index(drop=True)
+    row = [*by, *({"fold", "motor_unit"} & set(table) - set(by))]
+    if table.duplicated(row).any():
+        raise ValueError(f"{by} do not tell the runs apart: name what else differs between them")
     counted = table[["tp", "fp", "fn"]]
     baseline = always_positive(*counted.to_numpy().T, table["n_windows"])
     baseline = pd.DataFrame(baseline._asdict())

@@ -11,42 +11,53 @@ BY = ["network", "window", "step"]
 ALIKE = [*BY, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
 
 
-def against_others(counts, step):
-    """MUF-Net against every other decoder on blocked folds, by intensity.
+def comparable_runs(counts):
+    """Runs to compare MUF-Net with: blocked folds, all the signal, one step.
 
     Parameters
     ----------
     counts : pandas.DataFrame
-        Of `results.load`. Of each decoder the window with the highest mean F1 is compared: for the
-        others an advantage, they are chosen on the test windows.
-    step : int
-        Step S in samples, the same for all: other steps are other tasks.
+        Of `results.load`.
 
     Returns
     -------
     pandas.DataFrame
-        One row per other decoder and intensity: network, window, mvc, f1 and f1_ours (means over
-        participants), difference (ours less the other), n (participants), p (Wilcoxon signed-rank
-        test over participants, exact: at least 2 / 2^n).
-
-    Raises
-    ------
-    ValueError
-        When MUF-Net was not run on blocked folds with this step.
+        Its rows at the shortest step that MUF-Net was run with: other steps are other tasks. Empty
+        without MUF-Net.
     """
-    chosen = (counts["split"] == "blocked") & (counts["span"] == "step") & (counts["step"] == step)
-    chosen &= counts["train_seconds"].isna()
-    scores = metrics.score_table(counts[chosen], [*BY, "subject", "mvc"])
+    blocked = (counts["split"] == "blocked") & (counts["span"] == "step")
+    rows = counts[blocked & counts["train_seconds"].isna()]
+    return rows[rows["step"] == rows.loc[rows["network"] == OURS, "step"].min()]
+
+
+def against_others(runs):
+    """MUF-Net against every other decoder on blocked folds, by intensity.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Of `comparable_runs`. Of each decoder the window with the highest mean F1 is compared: for
+        the others an advantage, they are chosen on the test windows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per other decoder and intensity: network, window, step, mvc, f1 and f1_ours (means
+        over participants), difference (ours less the other), n (participants), p (Wilcoxon
+        signed-rank test over participants, exact: at least 2 / 2^n). Empty without runs.
+    """
+    keys = [*BY, "mvc"]
+    if runs.empty:
+        return pd.DataFrame(columns=[*keys, "f1", "f1_ours", "difference", "n", "p"])
+    scores = metrics.score_table(runs, [*keys, "subject"])
     best = scores.groupby(["network", "window"])["f1"].mean().reset_index()
     best = best.sort_values("f1").groupby("network").tail(1)[["network", "window"]]
-    if OURS not in set(best["network"]):
-        raise ValueError(f"the results hold no run of {OURS} on blocked folds with step {step}")
-    f1 = scores.merge(best).set_index(["network", "window", "mvc", "subject"])["f1"]
-    ours = f1.xs(OURS, level="network").droplevel("window")
+    f1 = scores.merge(best).set_index([*keys, "subject"])["f1"]
+    ours = f1.xs(OURS, level="network").droplevel(["window", "step"])
     pairs = f1.drop(index=OURS, level="network").reset_index()
     pairs = pairs.merge(ours.rename("f1_ours").reset_index(), on=["mvc", "subject"])
     pairs["difference"] = pairs["f1_ours"] - pairs["f1"]
-    groups = pairs.groupby(["network", "window", "mvc"], sort=False)
+    groups = pairs.groupby(keys, sort=False)
     p = groups["difference"].agg(lambda differences: stats.signed_rank(differences).p)
     means = groups[["f1", "f1_ours", "difference"]].mean()
     return means.assign(n=groups.size(), p=p).reset_index()

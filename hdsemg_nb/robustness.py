@@ -88,7 +88,7 @@ def signal_versions(recording, seed=0):
     Parameters
     ----------
     recording : recording.Recording
-    seed : int
+    seed : int or sequence of int
         Of the noise and of the choice of channels.
 
     Returns
@@ -250,7 +250,7 @@ def cohort_robustness(profile):
     runs = sweep.expand([*filters, *p.our_runs], p.seed)
     with cluster.connect(p.workers, p.scheduler) as client:
         futures = [
-            client.submit(_of_one, recordings[k], runs, p.seed) for k in range(len(recordings))
+            client.submit(_of_one, recordings[k], runs, (p.seed, k)) for k in range(len(recordings))
         ]
         done = tqdm(as_completed(futures), "robustness", len(futures), unit="recording")
         counts = pd.concat([future.result() for future in done], ignore_index=True)
@@ -277,7 +277,8 @@ def main(path):
     n_recordings = len(table[["subject", "mvc"]].drop_duplicates())
     note = (
         f"{profile.source.upper()} data, {n_recordings} recordings of {profile.seconds:g} s; last "
-        f"of five blocked folds; decoders as in the {profile.profile} profile"
+        f"of five blocked folds, each with its own noise and dead channels; decoders as in the "
+        f"{profile.profile} profile"
     )
     tables.save(table, "robustness_cohort", profile.output, note)
 

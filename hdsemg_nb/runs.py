@@ -30,7 +30,7 @@ class Run:
         Spatial whitening on top of the z-score (`segment.fit_normalisation`); not in the paper.
     fit_offsets : bool
         Centre the labels on the action potentials, each motor unit by a constant fitted on the
-        training samples (`segment.label_offsets`); not in the paper.
+        training samples (`segment.label_offsets`); not in the paper. MUF-Net always fits its own.
     epochs : int
     learning_rate, weight_decay : float
         Of Adam. "Adaptive learning rate" in the paper is read as Adam's own: no schedule.
@@ -90,6 +90,7 @@ class Run:
             "span": self.span in segment.SPANS,
             "n_folds": self.n_folds >= 3,
             "tested_folds": self.tested_folds is None or 1 <= self.tested_folds <= self.n_folds,
+            "fit_offsets": not (self.fit_offsets and self.network == OURS),
             "epochs": self.epochs >= 1,
             "learning_rate": self.learning_rate > 0,
             "weight_decay": self.weight_decay >= 0,
@@ -111,6 +112,7 @@ RULES = {
     "span": f"one of {segment.SPANS}",
     "n_folds": "at least 3: training, validation and test",
     "tested_folds": "from 1 to n_folds",
+    "fit_offsets": f"leave it out for {OURS}, which always fits the lags of its own filters",
     "epochs": "at least 1",
     "learning_rate": "above 0",
     "weight_decay": "0 or more",

@@ -39,6 +39,7 @@ __all__ = [
     "run",
     "run_study",
     "save",
+    "saved",
     "training_windows",
 ]
 
@@ -101,13 +102,15 @@ def _digest(content, run):
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
-def training_windows(n_samples, run):
+def training_windows(n_samples, fs, run):
     """Windows a run trains on, over all folds and epochs.
 
     Parameters
     ----------
     n_samples : int
         Length of the recording.
+    fs : float
+        Sampling frequency in Hz.
     run : runs.Run
 
     Returns
@@ -122,7 +125,8 @@ def training_windows(n_samples, run):
         folds = segment.split_folds(n_windows, run.window, run.step, run.n_folds, run.split)
     except ValueError:
         return 0
-    return run.epochs * sum(len(fold.train) for fold in folds[: run.tested_folds])
+    most = n_windows if run.train_seconds is None else round(run.train_seconds * fs / run.step)
+    return run.epochs * sum(min(most, len(fold.train)) for fold in folds[: run.tested_folds])
 
 
 def plan(recordings, runs, folder, only=()):
@@ -156,9 +160,9 @@ def plan(recordings, runs, folder, only=()):
             results.write_failure(path, error, {"recording": f"number {index}"})
             continue
         path.with_suffix(results.FAILED).unlink(missing_ok=True)
-        content, n_samples = recording.digest, recording.n_samples
+        content, size = recording.digest, (recording.n_samples, recording.fs)
         works += [
-            Work(index, r, folder / f"{_digest(content, r)}.json", training_windows(n_samples, r))
+            Work(index, r, folder / f"{_digest(content, r)}.json", training_windows(*size, r))
             for r in runs
         ]
     return works
@@ -209,12 +213,17 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
     """
     works = plan(recordings, runs, folder, only)
     known = pd.DataFrame({"run": []}) if known is None else known
-    missing = [w for w in works if not w.path.exists() and w.path.stem not in set(known["run"])]
+    missing = _missing(works, known)
     if missing:
         with cluster.connect(workers, scheduler) as client, cluster.Claims(folder) as claims:
             _compute(client, claims, recordings, missing, progress)
     _warn_of_failures(folder)
     return _gather(works, known)
+
+
+def _missing(works, known):
+    done = set(known["run"])
+    return [work for work in works if not work.path.exists() and work.path.stem not in done]
 
 
 def _gather(works, known):
@@ -268,12 +277,12 @@ def _warn_of_failures(folder):
         )
 
 
-def dry_run(recordings, runs, folder, only=(), workers=0, scheduler=""):
+def dry_run(recordings, runs, folder, only=(), workers=0, scheduler="", known=None):
     """What a sweep takes, measured with a few batches of each network and window on its workers.
 
     Parameters
     ----------
-    recordings, runs, folder, only, workers, scheduler
+    recordings, runs, folder, only, workers, scheduler, known
         As for `run`.
 
     Returns
@@ -286,16 +295,18 @@ def dry_run(recordings, runs, folder, only=(), workers=0, scheduler=""):
     groups = {}
     for work in plan(recordings, runs, folder, only):
         groups.setdefault((work.run.network, work.run.window), []).append(work)
+    known = pd.DataFrame({"run": []}) if known is None else known
     with cluster.connect(workers, scheduler) as client:
-        table = pd.DataFrame([_estimate(client, recordings, group) for group in groups.values()])
+        rows = [_estimate(client, recordings, group, known) for group in groups.values()]
+    table = pd.DataFrame(rows)
     total = table[["runs", "done", "training_windows", "hours"]].sum().to_frame().T
     table = pd.concat([table, total.assign(network="all")], ignore_index=True)
     return table.astype(dict.fromkeys(["window", "runs", "done", "training_windows"], "Int64"))
 
 
-def _estimate(client, recordings, works):
+def _estimate(client, recordings, works, known):
     """Row of `dry_run`: works with the same network and window."""
-    missing = [work for work in works if not work.path.exists()]
+    missing = _missing(works, known)
     windows = sum(work.training_windows for work in missing)
     speed = float("nan")
     if windows:
@@ -329,7 +340,8 @@ def _speed(recording, run, n_train):
     n_windows = n_train * run.n_folds // (run.n_folds - 2) + 1
     n_samples = min(run.window + run.step * n_windows, recording.n_samples)
     result = cross_validate(recording.crop(0, n_samples / recording.fs), run, progress=False)
-    return training_windows(n_samples, replace(run, epochs=1)) / result.history["seconds"].iloc[-1]
+    n_windows = training_windows(n_samples, recording.fs, replace(run, epochs=1))
+    return n_windows / result.history["seconds"].iloc[-1]
 
 
 def run_study(recording, study, folder, known=None):
@@ -383,7 +395,7 @@ def run_profile(profile, only=(), scheduler="", dry=False):
         p.workers,
         scheduler or p.scheduler,
     )
-    return dry_run(*sweep) if dry else run(*sweep, known=_saved(p.results))
+    return (dry_run if dry else run)(*sweep, known=saved(p.results))
 
 
 def save(counts, path):
@@ -402,8 +414,19 @@ def save(counts, path):
     print(f"{path.relative_to(paths.PROJECT)}: {len(counts)} rows")
 
 
-def _saved(path):
-    """Table of `save`, None where there is none."""
+def saved(path):
+    """Read the table of `save`: what a sweep need not compute again.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Below the project.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        None where there is none.
+    """
     path = paths.PROJECT / path
     return pd.read_csv(path, dtype={"subject": str}) if path.exists() else None
 
@@ -411,7 +434,7 @@ def _saved(path):
 def _sample_study():
     """`make sample`: the study of the real recording, its counts committed as a table."""
     folder = paths.PROJECT / "runs" / "sample"
-    known = _saved(paths.SAMPLE_COUNTS)
+    known = saved(paths.SAMPLE_COUNTS)
     counts = run_study(fetch_sample(), paths.PARAMS / "sample_runs.yaml", folder, known)
     save(counts, paths.SAMPLE_COUNTS)
 

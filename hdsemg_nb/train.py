@@ -13,7 +13,7 @@ from tqdm import tqdm
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.discharges import match_discharges
-from hdsemg_nb.filter_network import MUFNet, fit_filters
+from hdsemg_nb.filter_network import MUFNet, fit_filters, shift_matrices
 from hdsemg_nb.models import OURS, build_model
 from hdsemg_nb.runs import FILTER, Run
 
@@ -39,6 +39,8 @@ class Result:
     labels : numpy.ndarray of uint8, shape (windows, motor units)
         What the predictions are scored against; 0 where no fold tests the window.
     starts : numpy.ndarray of int64, shape (windows,)
+    offsets : numpy.ndarray of int64, shape (tested folds, motor units)
+        Samples by which the labels of each fold were moved.
     """
 
     counts: pd.DataFrame
@@ -47,6 +49,7 @@ class Result:
     decoded: np.ndarray
     labels: np.ndarray
     starts: np.ndarray
+    offsets: np.ndarray
 
 
 def device():
@@ -228,7 +231,8 @@ def fit_fold(recording, run, starts, fold, progress=None):
         sizes = recording.n_motor_units, recording.n_channels
         model = build_model(run.network, run.window, *sizes, run.width, run.without)
     if run.network == OURS:
-        model.initialise(filters, labels[fold.train].mean(axis=0))
+        shifts = shift_matrices(recording.grid, normalisation)
+        model.initialise(filters, labels[fold.train].mean(axis=0), shifts)
     history = fit(model, emg, starts, labels, fold, run, progress)
     return FittedNetwork(model, run, normalisation, offsets, history)
 
@@ -306,7 +310,7 @@ def cross_validate(recording, run, progress=True):
     )[: run.tested_folds]
     shape = len(starts), recording.n_motor_units
     labels, predictions = np.zeros(shape, np.uint8), np.full(shape, np.nan, np.float32)
-    counts, history = [], []
+    counts, history, offsets = [], [], []
     epochs = len(folds) * (1 if run.network == FILTER else run.epochs)
     with tqdm(total=epochs, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
         for k, fold in enumerate(folds):
@@ -320,8 +324,10 @@ def cross_validate(recording, run, progress=True):
             validation = metrics.count_table(targets[fold.val], val >= run.threshold)
             counts.append(table.join(validation[COUNTED].add_prefix("val_")))
             history.append(fitted.history.assign(fold=k))
+            offsets.append(fitted.offsets)
     counts, history = (pd.concat(x, ignore_index=True) for x in (counts, history))
-    return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
+    decoded = predictions >= run.threshold
+    return Result(counts, history, predictions, decoded, labels, starts, np.array(offsets))
 
 
 def filter_discharges(recording, run):

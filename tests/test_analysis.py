@@ -107,12 +107,15 @@ def test_results_are_read_and_checked(by_hand, tmp_path, monkeypatch):
 
 
 def test_the_stamp_says_what_differs_from_the_paper(reduced):
-    assert analysis.describe(reduced, "quick") == (
+    rows = analysis.under_paper_protocol(reduced)
+    assert analysis.describe(rows, "quick") == (
         "SYNTHETIC data, 9 recordings; unlike the paper: 2 of 4 windows, 2 of 5 steps, epochs 3; "
         "quick profile"
     )
+    assert "split shuffled, blocked, epochs 3;" in analysis.describe(reduced, "quick")
     hug = random_results(1, FULL["windows"], FULL["steps"], mvc=(10,))
     hug = hug.assign(recording="DEMUSE file GM_10.mat", epochs=100)
+    hug = analysis.under_paper_protocol(hug)
     assert analysis.describe(hug, "paper") == "Hug et al. 2021, 1 recording; paper profile"
 
 

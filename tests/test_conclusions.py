@@ -147,14 +147,16 @@ def test_page_and_markdown():
     assert honest.markdown(page) == "**A**\n\n* one.\n* two.\n\n**B**\n\n* three."
 
 
-def test_robustness_is_told_where_the_filter_loses_most():
+def test_robustness_is_told_at_every_level():
     rows = [
         ("noise", "20 dB", FILTER, 0.9), ("noise", "20 dB", "B", 0.95),
         ("noise", "10 dB", FILTER, 0.2), ("noise", "10 dB", "B", 0.7),
-        ("drift", "50 %", FILTER, 0.8), ("drift", "50 %", "B", 0.3),
+        ("noise", "20 dB", "C", 0.5), ("noise", "10 dB", "C", 0.4),
+        ("drift", "", FILTER, 0.8), ("drift", "", "B", 0.3), ("drift", "", "C", 0.2),
     ]  # fmt: skip
     summary = pd.DataFrame(rows, columns=["kind", "level", "network", "f1"])
     assert honest.on_robustness(summary) == [
-        "Noise, 10 dB: F1 0.70 (B), filter 0.20.",
-        "Drift: no decoder is above the filter at any level.",
+        f"Noise (20 dB, 10 dB): F1 B 0.95, 0.70; {FILTER} 0.90, 0.20. "
+        "The filter is ahead of every network at 0 of 2 levels.",
+        f"Drift: F1 B 0.30; {FILTER} 0.80. The filter is ahead of every network at 1 of 1 levels.",
     ]

@@ -45,20 +45,22 @@ def test_leakage_pairs_the_splits_of_each_run():
     assert row.shared_percent == 100 * honest.shared_windows(5000, drawn)
 
 
-def test_leakage_leaves_out_what_has_one_split_and_refuses_without_any():
+def test_leakage_leaves_out_what_has_one_split():
     counts = random_results(1, windows=(20,), steps=(10, 50))
     blocked = counts["split"] == "blocked"
     pairs = honest.leakage(counts[~(blocked & (counts["step"] == 50))])
     assert set(pairs["step"]) == {10}
-    with pytest.raises(ValueError, match="no run under both splits"):
-        honest.leakage(counts[~blocked])
+    none = honest.leakage(counts[~blocked])
+    assert none.empty and list(none.columns).count("f1_blocked") == 1
+    for over in ("recordings", "participants"):
+        summary = honest.summarise(none, over)
+        assert summary.empty and {"difference", "n", "p", "epochs"} <= set(summary)
 
 
 def test_runs_with_other_settings_are_not_paired():
     counts = random_results(1, windows=(20,), steps=(10,))
     counts.loc[counts["split"] == "blocked", "epochs"] = 4
-    with pytest.raises(ValueError, match="no run under both splits"):
-        honest.leakage(counts)
+    assert honest.leakage(counts).empty
 
 
 def test_summary_tests_over_recordings_and_over_participants():

@@ -27,17 +27,23 @@ def test_against_others_by_hand():
     rows += [row(FILTER, 0, s, window=60) for s in "123"]  # a worse window of the same decoder
     rows += [row("ML-DCNN", 4, s, step=50) for s in "123"]  # another task
     rows += [row("ML-DCNN", 4, s, split="shuffled") for s in "123"]
-    table = ours.against_others(pd.DataFrame(rows), step=20)
-    assert table[["network", "window", "mvc", "n"]].to_numpy().tolist() == [[FILTER, 20, 10, 3]]
+    table = ours.against_others(ours.comparable_runs(pd.DataFrame(rows)))
+    names = ["network", "window", "step", "mvc", "n"]
+    assert table[names].to_numpy().tolist() == [[FILTER, 20, 20, 10, 3]]
     assert table["f1_ours"][0] == pytest.approx((2 + f1(2)) / 3)
     assert table["f1"][0] == pytest.approx((f1(2) + 2 * f1(1)) / 3)
     assert table["difference"][0] == pytest.approx(table["f1_ours"][0] - table["f1"][0])
     assert table["p"][0] == pytest.approx(0.25)  # three of three above
 
 
-def test_against_others_needs_our_network():
-    with pytest.raises(ValueError, match="no run of MUF-Net on blocked folds with step 20"):
-        ours.against_others(pd.DataFrame([row(FILTER, 1)]), step=20)
+def test_nothing_to_compare_without_our_network():
+    runs = ours.comparable_runs(pd.DataFrame([row(FILTER, 1)]))
+    assert runs.empty and ours.against_others(runs).empty
+
+
+def test_runs_at_another_step_are_not_compared():
+    rows = [row(OURS, 4), row(FILTER, 2), row(OURS, 4, step=50), row(FILTER, 4, step=50)]
+    assert ours.against_others(ours.comparable_runs(pd.DataFrame(rows)))["f1"].tolist() == [f1(2)]
 
 
 def test_ablation_compares_with_the_whole_network_of_the_same_step():
@@ -67,7 +73,8 @@ def test_training_seconds_are_means_over_recordings():
 
 def test_runs_with_less_signal_are_not_compared_with_whole_ones():
     rows = [row(OURS, 4), row(FILTER, 2), row(FILTER, 4, train_seconds=2.0, run="short")]
-    assert ours.against_others(pd.DataFrame(rows), step=20)["f1"][0] == pytest.approx(f1(2))
+    table = ours.against_others(ours.comparable_runs(pd.DataFrame(rows)))
+    assert table["f1"][0] == pytest.approx(f1(2))
 
 
 def test_paired_robustness_by_hand():

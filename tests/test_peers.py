@@ -38,9 +38,20 @@ def test_peers_are_scored_timed_and_counted(planted, results):
 def test_the_filter_needs_its_lags_and_its_refractory_time(planted):
     fitted = peers._fitted(planted, FIRST)
     at_least = 10 + 8 + 20  # half a label, half the lags, 10 ms
-    assert peers.lookahead(fitted) == at_least + fitted.filter.lags_.max()
+    needed = peers.lookahead(fitted, fitted.offsets)
+    assert needed == at_least + fitted.filter.lags_.max()
     longer = fitted._replace(run=replace(FIRST, window=60, span="window"))
-    assert peers.lookahead(longer) == peers.lookahead(fitted) + 20
+    assert peers.lookahead(longer, fitted.offsets) == needed + 20
+
+
+def test_a_network_needs_what_its_labels_were_moved_by(planted):
+    run = replace(NETWORK, fit_offsets=True)
+    result = cross_validate(planted, run, False)
+    table = honest.compare_peers(
+        planted, {FIRST: cross_validate(planted, FIRST, False), run: result}, 5
+    )
+    needed = table.set_index("network").loc["ML-DCNN", "lookahead_ms"] * 2048 / 1000
+    assert needed == pytest.approx(10 + result.offsets.max()) and result.offsets.max() > 0
 
 
 def test_who_beats_the_filter(planted, results):

@@ -96,7 +96,7 @@ def test_the_recordings_of_a_profile():
     again = robustness.robustness(
         simulate(1, 50.0, 8.0, 0).recording,
         sweep.expand(runs),
-        robustness.signal_versions(simulate(1, 50.0, 8.0, 0).recording, 0),
+        robustness.signal_versions(simulate(1, 50.0, 8.0, 0).recording, (smoke.seed, 1)),
     )
     expected = robustness.summarise(again)["f1"]
     np.testing.assert_allclose(table[table["mvc"] == 50]["f1"], expected)

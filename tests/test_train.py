@@ -181,6 +181,7 @@ def test_no_motor_unit_is_refused(planted):
         (dict(learning_rate=0.0), "learning_rate=0.0: above 0"),
         (dict(batch_size=1), "batch_size=1: at least 2"),
         (dict(threshold=1.0), "threshold=1.0: a probability"),
+        (dict(network="MUF-Net", window=40, fit_offsets=True), "fit_offsets=True: leave it out"),
     ],
 )
 def test_impossible_runs_are_refused(changes, match):

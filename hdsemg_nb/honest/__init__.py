@@ -13,7 +13,7 @@ from hdsemg_nb.honest.conclusions import (
     page,
     recommendations,
 )
-from hdsemg_nb.honest.leakage import leakage, shared_windows, summarise
+from hdsemg_nb.honest.leakage import leakage, shared_windows, summarise, under_both_splits
 from hdsemg_nb.honest.peers import beats_filter, compare_peers, gather_counts, with_always_positive
 from hdsemg_nb.honest.readings import (
     reading_scores,
@@ -67,6 +67,7 @@ __all__ = [
     "shifted",
     "summarise",
     "threshold_table",
+    "under_both_splits",
     "verdicts",
     "with_always_positive",
 ]

@@ -13,18 +13,22 @@ from hdsemg_nb.train import FILTER
 CEILINGS = {LABELS, WINDOWED, SEPARATION}
 
 
-def on_leakage(summary):
+def on_leakage(summary, over="recordings"):
     """Shuffled against blocked folds, and what becomes of the paper's perfect score.
 
     Parameters
     ----------
     summary : pandas.DataFrame
         From `leakage.summarise`.
+    over : {"recordings", "participants"}
+        What it was summarised over: recordings of one participant are not independent.
 
     Returns
     -------
     list of str
     """
+    if summary.empty:
+        return ["No run was computed on both shuffled and blocked folds."]
     shared = summary["shared_percent"] > 0
     groups = {"share samples with training windows": shared, "share none": ~shared}
     means = [
@@ -36,7 +40,8 @@ def on_leakage(summary):
     return [
         f"F1 on shuffled minus F1 on blocked folds is on average {' and '.join(means)}.",
         f"{n_significant} of {len(summary)} runs differ significantly (p < {SIGNIFICANT}, signed "
-        f"ranks, n up to {n}; the smallest p that {n} pairs allow is {min(1, 2 / 2**n):.2g}).",
+        f"ranks over {over}, n up to {n}; the smallest p that {n} pairs allow is "
+        f"{min(1, 2 / 2**n):.2g}).",
         _on_the_perfect_score(summary),
     ]
 
@@ -199,7 +204,7 @@ def on_thresholds(thresholds, identified):
 
 
 def on_robustness(summary):
-    """For each change of the signal, where the decoders differ most: the best, and the filter.
+    """For each change of the signal the decoder with the highest mean F1, and the filter.
 
     Parameters
     ----------
@@ -212,16 +217,15 @@ def on_robustness(summary):
     """
     said = []
     for kind, rows in summary.groupby("kind", sort=False):
-        f1 = rows.pivot(index="level", columns="network", values="f1")
-        level = (f1.max(axis=1) - f1[FILTER]).idxmax()
-        best = f1.loc[level].idxmax()
-        if best == FILTER:
-            said.append(f"{kind.capitalize()}: no decoder is above the filter at any level.")
-        else:
-            what = f"{kind.capitalize()}, {level}" if level else kind.capitalize()
-            said.append(
-                f"{what}: F1 {_at(f1, level, best)} ({best}), filter {_at(f1, level, FILTER)}."
-            )
+        f1 = rows.pivot(index="network", columns="level", values="f1")[rows["level"].unique()]
+        levels = f" ({', '.join(f1.columns)})" if all(f1.columns) else ""
+        best = f1.mean(axis=1).drop(FILTER).idxmax()
+        by = [f"{name} {', '.join(f'{x:.2f}' for x in f1.loc[name])}" for name in (best, FILTER)]
+        leads = (f1.loc[FILTER] > f1.drop(index=FILTER).max()).sum()
+        said.append(
+            f"{kind.capitalize()}{levels}: F1 {'; '.join(by)}. The filter is ahead of every "
+            f"network at {leads} of {f1.shape[1]} levels."
+        )
     return said
 
 
@@ -276,6 +280,8 @@ def on_settings(summary):
     list of str
     """
     networks = summary[~summary["network"].isin(NO_NETWORKS)]
+    if networks.empty:
+        return ["No network was run on both shuffled and blocked folds."]
     said = []
     for network, rows in networks.groupby("network", sort=False):
         row = rows.loc[(rows["f1_blocked"] - rows["always_positive_f1"]).idxmax()]

@@ -9,6 +9,7 @@ from hdsemg_nb import metrics, segment, stats
 from hdsemg_nb.train import Run
 
 RECORDING = ["recording_digest", "subject", "mvc"]
+MEASURED = ["f1_shuffled", "f1_blocked", "difference", "always_positive_f1", "shared_percent"]
 
 
 def shared_windows(n_windows, run):
@@ -39,6 +40,29 @@ def shared_windows(n_windows, run):
     return float(np.concatenate(seen).mean())
 
 
+def under_both_splits(counts):
+    """Rows of the runs that were computed on shuffled and on blocked folds.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        Of `results.load`: one row per run, fold and motor unit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        May be empty.
+    """
+    runs = counts.groupby(_pairing(counts), dropna=False)["split"]
+    return counts[runs.transform("nunique") == len(segment.SPLITS)]
+
+
+def _pairing(counts):
+    """Columns whose values two runs share that differ in the split alone."""
+    settings = [f.name for f in fields(Run) if f.name != "split" and f.name in counts]
+    return ["recording_digest", *settings]
+
+
 def leakage(counts):
     """F1 under both splits of every run that was computed under both.
 
@@ -53,22 +77,15 @@ def leakage(counts):
         One row per recording and run: recording_digest, subject, mvc, the settings of the run
         except split, f1_shuffled, f1_blocked, difference (shuffled - blocked), always_positive_f1
         (of the blocked windows), shared_percent (`shared_windows` of the shuffled folds, in %).
-
-    Raises
-    ------
-    ValueError
-        When no run was computed under both splits.
+        Empty when no run was computed under both splits.
     """
-    settings = [f.name for f in fields(Run) if f.name != "split" and f.name in counts]
+    by = _pairing(counts)
+    counts = under_both_splits(counts)
+    if counts.empty:
+        return pd.DataFrame(columns=[*RECORDING, *by[1:], *MEASURED])
     facts = counts.groupby("recording_digest")[["subject", "mvc"]].first()
-    by = ["recording_digest", *settings]
     scores = metrics.score_table(counts, [*by, "split"]).set_index([*by, "split"])
-    f1 = scores["f1"].unstack("split").reindex(columns=segment.SPLITS).dropna()
-    if f1.empty:
-        raise ValueError(
-            "the results hold no run under both splits; add `split: [shuffled, blocked]` to an "
-            "entry of the grid and run the sweep"
-        )
+    f1 = scores["f1"].unstack("split")
     baseline = scores["always_positive_f1"].xs("blocked", level="split")
     table = f1.add_prefix("f1_").assign(
         difference=f1["shuffled"] - f1["blocked"],
@@ -96,14 +113,13 @@ def summarise(pairs, over="recordings"):
         always_positive_f1 and shared_percent; n (recordings or participants) and p
         (`stats.signed_rank`, exact).
     """
-    measured = ["f1_shuffled", "f1_blocked", "difference", "always_positive_f1", "shared_percent"]
-    settings = [name for name in pairs if name not in [*RECORDING, *measured]]
+    settings = [name for name in pairs if name not in [*RECORDING, *MEASURED]]
     if over == "participants":
         by = [*settings, "subject"]
-        pairs = pairs.groupby(by, sort=False, dropna=False)[measured].mean().reset_index()
+        pairs = pairs.groupby(by, sort=False, dropna=False)[MEASURED].mean().reset_index()
     runs = pairs.groupby(settings, sort=False, dropna=False)
     p = runs["difference"].agg(lambda differences: stats.signed_rank(differences).p)
-    return runs[measured].mean().assign(n=runs.size(), p=p).reset_index()
+    return runs[MEASURED].mean().assign(n=runs.size(), p=p).reset_index()
 
 
 def _shared_percent(counts, by):

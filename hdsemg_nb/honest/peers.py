@@ -92,11 +92,11 @@ def compare_peers(recording, results, n_timed=200):
     fitted = {run.network: _fitted(recording, run) for run in results}
     ms = _times(fitted, recording.emg, n_timed).groupby("decoder")["ms"]
     facts = {
-        name: (
-            multiply_accumulates(one, recording.n_channels) / 1e6,
-            1000 * lookahead(one) / recording.fs,
+        run.network: (
+            multiply_accumulates(fitted[run.network], recording.n_channels) / 1e6,
+            1000 * lookahead(fitted[run.network], result.offsets) / recording.fs,
         )
-        for name, one in fitted.items()
+        for run, result in results.items()
     }
     costs = pd.DataFrame.from_dict(facts, "index", columns=["mmac", "lookahead_ms"])
     costs = costs.assign(median_ms=ms.median(), p95_ms=ms.quantile(0.95))
@@ -137,22 +137,25 @@ def multiply_accumulates(fitted, n_channels):
     return n_macs(fitted.model, n_channels, fitted.run.window)
 
 
-def lookahead(fitted):
-    """Samples after the centre of a label that a decoder needs before it can answer.
+def lookahead(fitted, offsets):
+    """Samples after the centre of a label at the marks that a decoder needs before it can answer.
 
     Parameters
     ----------
     fitted : train.FittedNetwork or train.FittedFilter
+    offsets : numpy.ndarray of int64, shape (folds, motor units)
+        Of `train.Result`.
 
     Returns
     -------
     int
-        Half a window for a network. For the filter: to the end of the label, then the lag and half
+        Half a window for a network, and what the label of its latest motor unit was moved by
+        (`Run.fit_offsets`). For the filter: to the end of the label, then the lag and half
         the lags of its latest motor unit, then the refractory time in which a larger peak would
         replace the one found.
     """
     if not isinstance(fitted, FittedFilter):
-        return fitted.run.window // 2
+        return fitted.run.window // 2 + max(0, int(offsets.max()))
     linear, run = fitted.filter, fitted.run
     label = run.step if run.span == "step" else run.window
     refractory = round(linear.refractory_ms * linear.fs_ / 1000)

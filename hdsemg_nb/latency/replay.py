@@ -88,22 +88,23 @@ def endurance(decoder, recording, hours, chunk=20):
     Returns
     -------
     pandas.DataFrame
-        One row: hours, windows (decided, in their order), missed_windows (to the number by
-        arithmetic), with_problem, windows_per_s, times_real_time, slowest_ms (of a chunk with its
-        windows), memory_growth_mb (largest memory of the process above that after a tenth of the
-        time or a minute of signal).
+        One row: hours, windows (decided, each a step after the one before), missed_windows (to the
+        number by arithmetic), with_problem, windows_per_s, times_real_time, slowest_ms (of a chunk
+        with its windows), memory_growth_mb (largest memory of the process above that after a tenth
+        of the time or a minute of signal).
     """
     emg = recording.emg[:, : recording.n_samples // chunk * chunk]
     n_chunks, minute = (round(s * recording.fs / chunk) for s in (3600 * hours, 60))
     settled = min(n_chunks // 10, minute)
     stream, windows, problems, slowest, memory = decoder.stream(recording.fs), 0, 0, 0.0, []
-    began = last = perf_counter()
+    due, began = 0, perf_counter()
     for k in range(n_chunks):
-        at = k * chunk % emg.shape[1]
+        at, before = k * chunk % emg.shape[1], perf_counter()
         for d in stream.push(emg[:, at : at + chunk], k * chunk):
-            windows += d.start == windows * decoder.step
+            windows += d.start == due
             problems += d.problem != ""
-        slowest, last = max(slowest, perf_counter() - last), perf_counter()
+            due = d.start + decoder.step
+        slowest = max(slowest, perf_counter() - before)
         if k >= settled and (k - settled) % minute == 0 or k == n_chunks - 1:
             memory.append(memory_mb())
     seconds, n_samples = perf_counter() - began, n_chunks * chunk

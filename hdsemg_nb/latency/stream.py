@@ -36,7 +36,7 @@ class Stream:
       more, the window is withheld: no spikes.
     * A window with missing samples is withheld. Samples that come again are dropped.
     * When there are more or fewer samples than `fs` and the time stamps allow, windows are withheld
-      until they agree again.
+      until they agree again, or (the clock jumped) have kept step with each other for 10 s.
 
     Nothing is known of a channel that has been flat for fewer than six samples, nor of a change of
     the sampling rate before the samples are off by `jitter`, nor of one that is smaller than
@@ -71,6 +71,7 @@ class Stream:
         self._repeated = 0  # samples dropped since the last decision
         self._reference = None  # time stamp and number of samples, the clock is read from there
         self._off_rate = ""
+        self._off_since = None  # time stamp and number of samples
 
     def push(self, chunk, first_sample, time=None):
         """Take the next samples and decode every window that they complete.
@@ -125,17 +126,28 @@ class Stream:
 
     def _check_rate(self, time, n_samples):
         """Count the samples against the clock, from a reference of some seconds ago."""
-        if self._reference is None:
-            self._reference = time, n_samples
+        now = time, n_samples
+        self._reference = self._reference or now
         elapsed, counted = time - self._reference[0], n_samples - self._reference[1]
-        self._off_rate = ""
-        if abs(counted / self.decoder.fs - elapsed) > self.jitter:
-            self._off_rate = (
-                f"sampling rate: {counted} samples in {elapsed:.2f} s, "
-                f"expected {self.decoder.fs:g} a second"
-            )
-        elif elapsed > CLOCK_SPAN_S:  # two sound clocks drift apart as well
-            self._reference = time, n_samples
+        if self._in_step(self._reference, now):
+            self._off_rate, self._off_since = "", None
+            if elapsed > CLOCK_SPAN_S:  # two sound clocks drift apart as well
+                self._reference = now
+            return
+        self._off_rate = (
+            f"sampling rate: {counted} samples in {elapsed:.2f} s, "
+            f"expected {self.decoder.fs:g} a second"
+        )
+        self._off_since = self._off_since or now
+        if time - self._off_since[0] > CLOCK_SPAN_S:
+            if self._in_step(self._off_since, now):
+                self._reference = now
+            self._off_since = None
+
+    def _in_step(self, before, now):
+        """Whether the samples between two moments are as many as the clock says."""
+        elapsed, counted = now[0] - before[0], now[1] - before[1]
+        return abs(counted / self.decoder.fs - elapsed) <= self.jitter
 
     def _take(self, chunk):
         decisions, taken = [], 0
