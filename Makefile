@@ -53,6 +53,7 @@ lab: .venv/ready  ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab notebooks
 
 notebooks: .venv/ready  ## store the smoke outputs in the committed notebooks again
+	rm -rf runs/smoke
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS) \
 	  --ExecutePreprocessor.record_timing=False
 	$(BIN)/jupyter nbconvert --to notebook --inplace $(NOTEBOOKS) \

@@ -41,8 +41,13 @@ PAPER = {  # paper, "Model training, validation and testing"
     "whiten": False,
     "fit_offsets": False,
     "width": 1.0,
+    "n_folds": 5,
+    "decay": False,
 }
-PAPER_GRID = {"window": 4, "step": 5}  # paper, "Effects of window size, step size, ..."
+PAPER_GRID = {  # paper, "Effects of window size, step size, ..."
+    "window": {20, 60, 100, 140},
+    "step": {10, 20, 30, 40, 50},
+}
 DATA = {"synthetic": "SYNTHETIC data", "DEMUSE": "Hug et al. 2021"}  # by the recordings' source
 
 
@@ -99,11 +104,13 @@ def describe(rows, profile):
     n_recordings = len(rows[RECORDING].drop_duplicates())
     plural = "s" if n_recordings > 1 else ""
     data = f"{', '.join(sources.unique())}, {n_recordings} recording{plural}"
-    unlike = [
-        f"{rows[name].nunique()} of {n} {name}s"
-        for name, n in PAPER_GRID.items()
-        if rows[name].nunique() < n
-    ]
+    unlike = []
+    for name, grid in PAPER_GRID.items():
+        used = set(rows[name])
+        if used >= grid:
+            continue
+        others = "".join(f" and {name} {value}" for value in sorted(used - grid))
+        unlike.append(f"{len(used & grid)} of {len(grid)} {name}s{others}")
     for name, value in PAPER.items():
         given = rows.get(name, pd.Series(dtype=object)).dropna()  # the filter has no epochs
         if (given != value).any():

@@ -189,8 +189,8 @@ def _augmented(x, shifts):
         return torch.rand(batch, size, 1, device=x.device)
 
     if shifts is not None:
-        moved = torch.rand(batch, device=x.device) < 0.2
-        chosen = shifts[torch.randint(len(shifts), (int(moved.sum()),), device=x.device)]
+        moved = torch.randperm(batch, device=x.device)[: round(0.2 * batch)]
+        chosen = shifts[torch.randint(len(shifts), (len(moved),), device=x.device)]
         x = x.clone()
         x[moved] = (chosen @ x[moved]).to(x.dtype)
     x = x * (1 + 0.1 * torch.randn(batch, 1, 1, device=x.device))

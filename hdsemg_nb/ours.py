@@ -12,7 +12,7 @@ ALIKE = [*BY, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
 
 
 def comparable_runs(counts):
-    """Runs to compare MUF-Net with: blocked folds, all the signal, one step.
+    """Runs to compare the whole MUF-Net with: blocked folds, all the signal, one step.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def comparable_runs(counts):
         without MUF-Net.
     """
     blocked = (counts["split"] == "blocked") & (counts["span"] == "step")
-    rows = counts[blocked & counts["train_seconds"].isna()]
+    whole = counts["train_seconds"].isna() & counts["without"].isin(("", float("nan")))
+    rows = counts[blocked & whole]
     return rows[rows["step"] == rows.loc[rows["network"] == OURS, "step"].min()]
 
 

@@ -2,7 +2,8 @@
 
 A piece of work is one run on one recording with all its folds. Its result is a JSON file, named
 by a digest of the run's settings and of the recording's content, so that a sweep that was stopped
-in any way goes on where it was. A run that fails leaves a .failed file with the error instead;
+in any way goes on where it was. (The digest does not know the code: after a change of a decoder
+delete its results.) A run that fails leaves a .failed file with the error instead;
 the others go on, and the next sweep tries it again.
 """
 
@@ -212,7 +213,6 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
         written before is whole, and the next call goes on from there.
     """
     works = plan(recordings, runs, folder, only)
-    known = pd.DataFrame({"run": []}) if known is None else known
     missing = _missing(works, known)
     if missing:
         with cluster.connect(workers, scheduler) as client, cluster.Claims(folder) as claims:
@@ -222,13 +222,15 @@ def run(recordings, runs, folder, only=(), workers=0, scheduler="", progress=Tru
 
 
 def _missing(works, known):
-    done = set(known["run"])
+    done = set() if known is None else set(known["run"])
     return [work for work in works if not work.path.exists() and work.path.stem not in done]
 
 
 def _gather(works, known):
     """Results of these works, from their files or known before, in the order of the works."""
     new = load(work.path for work in works if work.path.exists())
+    if known is None:
+        return new
     order = {work.path.stem: place for place, work in enumerate(works)}
     old = known[known["run"].isin(set(order) - set(new.get("run", ())))]
     if old.empty:
@@ -295,7 +297,6 @@ def dry_run(recordings, runs, folder, only=(), workers=0, scheduler="", known=No
     groups = {}
     for work in plan(recordings, runs, folder, only):
         groups.setdefault((work.run.network, work.run.window), []).append(work)
-    known = pd.DataFrame({"run": []}) if known is None else known
     with cluster.connect(workers, scheduler) as client:
         rows = [_estimate(client, recordings, group, known) for group in groups.values()]
     table = pd.DataFrame(rows)
@@ -398,7 +399,7 @@ def run_profile(profile, only=(), scheduler="", dry=False):
     return (dry_run if dry else run)(*sweep, known=saved(p.results))
 
 
-def save(counts, path):
+def save(counts, path, only=()):
     """Write a table of counts as CSV, for the analysis.
 
     Parameters
@@ -407,15 +408,21 @@ def save(counts, path):
         Of `run`.
     path : str or pathlib.Path
         Below the project.
+    only : sequence of int
+        That of `run`. With it, what stands in the table of other recordings stays.
     """
     path = paths.PROJECT / path
+    if only and path.exists():
+        old = _read(path)
+        others = old[~old["recording_digest"].isin(counts["recording_digest"])]
+        counts = pd.concat([counts, others], ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     paths.write_whole(path, counts.to_csv(index=False, lineterminator="\n"))
     print(f"{path.relative_to(paths.PROJECT)}: {len(counts)} rows")
 
 
 def saved(path):
-    """Read the table of `save`: what a sweep need not compute again.
+    """Read a committed table of `save`: what a sweep need not compute again.
 
     Parameters
     ----------
@@ -425,10 +432,15 @@ def saved(path):
     Returns
     -------
     pandas.DataFrame or None
-        None where there is none.
+        None where there is none, and for one in runs/: its runs have files of their own there.
     """
     path = paths.PROJECT / path
-    return pd.read_csv(path, dtype={"subject": str}) if path.exists() else None
+    computed_here = path.is_relative_to(paths.PROJECT / "runs")
+    return _read(path) if path.exists() and not computed_here else None
+
+
+def _read(path):
+    return pd.read_csv(path, dtype={"subject": str}, low_memory=False)
 
 
 def _sample_study():
@@ -456,7 +468,7 @@ def main(arguments=None):
     if given.dry_run:
         print(table.to_string(index=False))
     else:
-        save(table, profile.results)
+        save(table, profile.results, given.recordings or profile.only)
     failed = len(failures(paths.sweep_folder(profile.profile)))
     sys.exit(1 if failed else 0)
 

@@ -113,6 +113,10 @@ def test_the_stamp_says_what_differs_from_the_paper(reduced):
         "quick profile"
     )
     assert "split shuffled, blocked, epochs 3;" in analysis.describe(reduced, "quick")
+    ours = reduced.assign(window=40, decay=True)
+    assert "0 of 4 windows and window 40," in analysis.describe(ours, "quick")
+    assert "decay True" in analysis.describe(ours, "quick")
+    assert analysis.describe(reduced.iloc[:0], "quick") == "no such runs; quick profile"
     hug = random_results(1, FULL["windows"], FULL["steps"], mvc=(10,))
     hug = hug.assign(recording="DEMUSE file GM_10.mat", epochs=100)
     hug = analysis.under_paper_protocol(hug)

@@ -65,6 +65,16 @@ def test_what_becomes_of_the_perfect_score(summary):
     assert "was not run under both splits" in honest.on_leakage(summary[1:])[-1]
 
 
+def test_leakage_without_a_pair_and_over_participants(summary):
+    none = summary.iloc[:0]
+    assert honest.on_leakage(none) == ["No run was computed on both shuffled and blocked folds."]
+    assert honest.on_settings(none) == ["No network was run on both shuffled and blocked folds."]
+    assert (
+        "signed ranks over participants, n up to 12;"
+        in honest.on_leakage(summary, "participants")[1]
+    )
+
+
 def test_a_network_beats_the_filter_only_when_it_does(peers):
     verdict, cost = honest.on_peers(peers)
     assert verdict.startswith("No network beats the motor-unit filter")
@@ -153,6 +163,8 @@ def test_robustness_is_told_at_every_level():
         ("noise", "10 dB", FILTER, 0.2), ("noise", "10 dB", "B", 0.7),
         ("noise", "20 dB", "C", 0.5), ("noise", "10 dB", "C", 0.4),
         ("drift", "", FILTER, 0.8), ("drift", "", "B", 0.3), ("drift", "", "C", 0.2),
+        ("drift", "", "linear classifier", 0.9), ("noise", "10 dB", "linear classifier", 0.9),
+        ("noise", "20 dB", "linear classifier", 0.9),
     ]  # fmt: skip
     summary = pd.DataFrame(rows, columns=["kind", "level", "network", "f1"])
     assert honest.on_robustness(summary) == [

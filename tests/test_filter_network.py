@@ -147,6 +147,15 @@ def test_nothing_is_moved_where_the_grid_is_not_known():
     )
 
 
+def test_the_network_gets_the_moved_electrodes_of_its_recording(planted):
+    fitted, *_ = first_fold(planted.crop(0, 4), dataclasses.replace(RUN, epochs=1))
+    expected = filter_network.shift_matrices(planted.grid, fitted.normalisation)
+    assert expected.shape == (len(filter_network.SHIFTS) ** 2, 16, 16)
+    np.testing.assert_array_equal(fitted.model.shifts, expected)
+    changes = np.abs(expected - np.eye(16)).max(axis=(1, 2))
+    assert (changes > 0.1).sum() == len(expected) - 1  # all but the one that moves nothing
+
+
 def test_no_unit_supports_itself():
     torch.manual_seed(0)
     model, x = MUFNet(40, 2, 4).eval(), torch.randn(3, 4, 40)

@@ -57,6 +57,14 @@ def test_leakage_leaves_out_what_has_one_split():
         assert summary.empty and {"difference", "n", "p", "epochs"} <= set(summary)
 
 
+def test_a_run_without_a_score_under_one_split_is_left_out():
+    counts = random_results(2, windows=(20,), steps=(10,), mvc=(10,))
+    chosen = (counts["split"] == "blocked") & (counts["subject"] == "S01")
+    counts.loc[chosen & (counts["network"] == "MT-DCNN"), ["tp", "fp", "fn"]] = 0
+    pairs = honest.leakage(counts)
+    assert len(pairs) == 5 and np.isfinite(pairs["difference"]).all()
+
+
 def test_runs_with_other_settings_are_not_paired():
     counts = random_results(1, windows=(20,), steps=(10,))
     counts.loc[counts["split"] == "blocked", "epochs"] = 4

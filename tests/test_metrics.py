@@ -78,6 +78,8 @@ def test_score_table_keeps_runs_apart():
     both = pd.concat([one.assign(run="b", x=None), two.assign(run="a", x=None)])
     scores = metrics.score_table(both, ["run", "x"])
     assert scores["run"].tolist() == ["b", "a"] and scores["f1"].tolist() == [1, 0]
+    with pytest.raises(ValueError, match=r"\['x'\] do not tell the runs apart"):
+        metrics.score_table(both, ["x"])
 
 
 def test_count_table_names_the_fold():

@@ -27,6 +27,7 @@ def test_against_others_by_hand():
     rows += [row(FILTER, 0, s, window=60) for s in "123"]  # a worse window of the same decoder
     rows += [row("ML-DCNN", 4, s, step=50) for s in "123"]  # another task
     rows += [row("ML-DCNN", 4, s, split="shuffled") for s in "123"]
+    rows += [row(OURS, 0, s, window=40, without="lag") for s in "123"]
     table = ours.against_others(ours.comparable_runs(pd.DataFrame(rows)))
     names = ["network", "window", "step", "mvc", "n"]
     assert table[names].to_numpy().tolist() == [[FILTER, 20, 20, 10, 3]]

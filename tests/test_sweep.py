@@ -244,6 +244,37 @@ def test_dry_run_counts_what_is_left(compute, workers, two, tmp_path):
     assert (table["windows_per_second"][:2] > 10).all()
 
 
+def test_dry_run_leaves_out_what_is_known(compute, workers, two, tmp_path):
+    known = compute(two, [RUN], tmp_path / "before")
+    table = sweep.dry_run(two, [RUN], tmp_path, scheduler=workers.scheduler_address, known=known)
+    assert table["done"].tolist() == [2, 2] and table["training_windows"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seconds", [None, 1.0, 1000.0])
+def test_training_windows_are_those_that_are_trained_on(seconds, two):
+    run = dataclasses.replace(RUN, epochs=3, train_seconds=seconds)
+    starts = segment.window_starts(two[0].n_samples, run.window, run.step)
+    folds = segment.split_folds(len(starts), run.window, run.step, split=run.split)
+    if seconds:
+        folds = [segment.shorten(fold, starts, two[0], run.step, seconds) for fold in folds]
+    expected = 3 * sum(len(fold.train) for fold in folds[: run.tested_folds])
+    assert sweep.training_windows(two[0].n_samples, two[0].fs, run) == expected
+
+
+def test_a_share_keeps_the_other_recordings_of_the_table(compute, two, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    counts = compute(two, [RUN], tmp_path / "folder")
+    share = counts[counts["subject"] == "S2"]
+    sweep.save(counts, "table.csv")
+    sweep.save(share.assign(fold=9), "table.csv", only=[1])
+    after = sweep.saved("table.csv")
+    assert after.groupby("subject")["fold"].max().to_dict() == {"S1": 0, "S2": 9}
+    sweep.save(share, "table.csv")
+    assert set(sweep.saved("table.csv")["subject"]) == {"S2"}
+    sweep.save(counts, "runs/smoke/table.csv")
+    assert sweep.saved("runs/smoke/table.csv") is None and sweep.saved("none.csv") is None
+
+
 def test_the_sweep_of_a_profile(workers, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     grid = [{"network": FILTER, "window": 20, "step": 50, "tested_folds": 1}]

@@ -157,7 +157,7 @@ def draw_peers(tables, output, note):
     costs = {
         "median_ms": "Time per window (ms, median)",
         "mmac": "Multiply-accumulates per window (millions)",
-        "lookahead_ms": "Signal after the label's centre (ms)",
+        "lookahead_ms": "Signal after the mark's label (ms)",
     }
     shape, size = (len(tables), len(costs)), (TWO_COLUMNS, 58 * MM * len(tables))
     figure, axes = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False)

@@ -129,8 +129,8 @@ def on_peers(peers):
         f"positive {table.loc[ALWAYS_POSITIVE, 'f1']:.2f}.",
         f"A window takes {best} {network['median_ms']:.2f} ms and {network['mmac']:.2f} million "
         f"multiply-accumulates, the filter {linear['median_ms']:.2f} ms and {linear['mmac']:.2f}; "
-        f"after the centre of a label {best} needs {network['lookahead_ms']:.1f} ms of signal, the "
-        f"filter {linear['lookahead_ms']:.1f} ms.",
+        f"after the centre of a label at the mark {best} needs {network['lookahead_ms']:.1f} ms of "
+        f"signal, the filter {linear['lookahead_ms']:.1f} ms.",
     ]
 
 
@@ -204,7 +204,7 @@ def on_thresholds(thresholds, identified):
 
 
 def on_robustness(summary):
-    """For each change of the signal the decoder with the highest mean F1, and the filter.
+    """For each change of the signal the network with the highest mean F1, and the filter.
 
     Parameters
     ----------
@@ -219,9 +219,10 @@ def on_robustness(summary):
     for kind, rows in summary.groupby("kind", sort=False):
         f1 = rows.pivot(index="network", columns="level", values="f1")[rows["level"].unique()]
         levels = f" ({', '.join(f1.columns)})" if all(f1.columns) else ""
-        best = f1.mean(axis=1).drop(FILTER).idxmax()
+        best = _best(f1.mean(axis=1))
         by = [f"{name} {', '.join(f'{x:.2f}' for x in f1.loc[name])}" for name in (best, FILTER)]
-        leads = (f1.loc[FILTER] > f1.drop(index=FILTER).max()).sum()
+        networks = f1.drop(index=NO_NETWORKS.intersection(f1.index))
+        leads = (f1.loc[FILTER] > networks.max()).sum()
         said.append(
             f"{kind.capitalize()}{levels}: F1 {'; '.join(by)}. The filter is ahead of every "
             f"network at {leads} of {f1.shape[1]} levels."
@@ -254,7 +255,7 @@ def recommendations(peers, compared, drive, identified):
         ("times of discharges", "agreement within 0.5 ms", mean["roa_0.5_ms"]),
         ("neural drive", "correlation of cumulative spike trains", drive),
         ("many motor units, few false", "identified", at_limit["n_identified_both"]),
-        ("shortest latency", "least ms of signal after the label's centre", costs["lookahead_ms"]),
+        ("shortest latency", "least ms of signal after the mark's label", costs["lookahead_ms"]),
         ("least computing", "least million multiply-accumulates", costs["mmac"]),
     ]
     rows = []

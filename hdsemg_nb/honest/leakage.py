@@ -85,7 +85,7 @@ def leakage(counts):
         return pd.DataFrame(columns=[*RECORDING, *by[1:], *MEASURED])
     facts = counts.groupby("recording_digest")[["subject", "mvc"]].first()
     scores = metrics.score_table(counts, [*by, "split"]).set_index([*by, "split"])
-    f1 = scores["f1"].unstack("split")
+    f1 = scores["f1"].unstack("split")[list(segment.SPLITS)].dropna()
     baseline = scores["always_positive_f1"].xs("blocked", level="split")
     table = f1.add_prefix("f1_").assign(
         difference=f1["shuffled"] - f1["blocked"],

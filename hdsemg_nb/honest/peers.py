@@ -81,7 +81,8 @@ def compare_peers(recording, results, n_timed=200):
         n_identified, n_motor_units of the test windows (`metrics.recording_scores`); median_ms and
         p95_ms of `predict` on one window, from uV to probabilities, the same call for all
         (exported networks are faster, see `latency`); mmac (`multiply_accumulates` of a window, in
-        millions); lookahead_ms, signal needed after the centre of the label (`lookahead`).
+        millions); lookahead_ms, signal needed after the centre of the label at the mark
+        (`lookahead`).
 
     Raises
     ------
@@ -155,7 +156,7 @@ def lookahead(fitted, offsets):
         replace the one found.
     """
     if not isinstance(fitted, FittedFilter):
-        return fitted.run.window // 2 + max(0, int(offsets.max()))
+        return fitted.run.window // 2 + int(offsets.max())
     linear, run = fitted.filter, fitted.run
     label = run.step if run.span == "step" else run.window
     refractory = round(linear.refractory_ms * linear.fs_ / 1000)

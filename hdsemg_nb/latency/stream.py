@@ -138,11 +138,10 @@ class Stream:
             f"sampling rate: {counted} samples in {elapsed:.2f} s, "
             f"expected {self.decoder.fs:g} a second"
         )
-        self._off_since = self._off_since or now
-        if time - self._off_since[0] > CLOCK_SPAN_S:
-            if self._in_step(self._off_since, now):
-                self._reference = now
-            self._off_since = None
+        if self._off_since is None or not self._in_step(self._off_since, now):
+            self._off_since = now
+        elif time - self._off_since[0] > CLOCK_SPAN_S:
+            self._reference, self._off_since = now, None
 
     def _in_step(self, before, now):
         """Whether the samples between two moments are as many as the clock says."""
