@@ -39,8 +39,11 @@ class Normalisation(NamedTuple):
     matrix: np.ndarray
 
     def apply(self, emg):
-        """Normalised EMG, float32 of the shape of `emg`: (channels, samples)."""
-        return (self.matrix @ (emg - self.mean)).astype(np.float32)
+        """Normalised EMG, float32 of the shape of `emg`: (channels, samples).
+
+        In memory sample by sample, as `train` gathers windows.
+        """
+        return (self.matrix @ (emg - self.mean)).astype(np.float32, order="F")
 
 
 def window_starts(n_samples, window, step):

@@ -1,4 +1,5 @@
 import copy
+import os
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,13 @@ def test_speed_measures_both_sides_in_processes():
     numbers = [row[name] for name in ("naive_windows_s", "our_windows_s", "our_tflops_s")]
     assert np.isfinite(numbers).all() and min(numbers) > 0
     assert row["ratio"] == pytest.approx(row["our_windows_s"] / row["naive_windows_s"])
+
+
+def test_a_worker_has_its_own_environment(monkeypatch):
+    monkeypatch.delenv("HDSEMG_NB", raising=False)
+    with training._worker(1, {"HDSEMG_NB": "1"}) as worker:
+        assert worker.submit(os.getenv, "HDSEMG_NB").result() == "1"
+    assert "HDSEMG_NB" not in os.environ
 
 
 def test_windows_are_never_stored():

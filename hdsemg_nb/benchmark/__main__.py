@@ -1,11 +1,14 @@
-"""`make benchmark`: all parts, or those that are named."""
+"""`make benchmark`: all parts, or the one that is named."""
 
-import sys
+import argparse
 
 from hdsemg_nb.benchmark import inference, training
 
 PARTS = {"training": training, "inference": inference}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
-        PARTS[part].run()
+    parser = argparse.ArgumentParser(prog="python -m hdsemg_nb.benchmark", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=PARTS, help="default: all")
+    part = parser.parse_args().part
+    for name in [part] if part else PARTS:
+        PARTS[name].run()

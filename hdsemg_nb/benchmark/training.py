@@ -3,14 +3,16 @@
 Both sides train the same networks on the same random data on the same two CPU cores, in turns.
 The naive loop: windows copied into one tensor, TensorDataset, DataLoader, float32, one process with
 two threads. Ours: `train.fit` in two processes with one thread each, which train a fold each, as in
-the sweep. On a GPU each side is one process.
+the sweep, and keep freed memory as there (`cluster.MEMORY`). On a GPU each side is one process.
 """
 
+import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from datetime import date
 from multiprocessing import get_context
 from time import perf_counter
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from tqdm import tqdm
 from hdsemg_nb import __version__, segment, tables, train
 from hdsemg_nb.architecture import n_macs
 from hdsemg_nb.benchmark import stem
+from hdsemg_nb.cluster import MEMORY
 from hdsemg_nb.models import NETWORKS, build_model
 from hdsemg_nb.results import device_name, memory_mb
 
@@ -80,9 +83,9 @@ def our_epoch(model, run, n_windows):
 def _data(run, n_windows):
     """A random signal, the starts of its windows and one more, and random labels."""
     rng = np.random.default_rng(run.seed)
-    shape = (N_CHANNELS, run.window + run.step * n_windows)
-    emg = rng.standard_normal(shape, dtype=np.float32)
-    starts = segment.window_starts(shape[1], run.window, run.step)
+    n_samples = run.window + run.step * n_windows
+    emg = rng.standard_normal((n_samples, N_CHANNELS), dtype=np.float32).T
+    starts = segment.window_starts(n_samples, run.window, run.step)
     return emg, starts, (rng.random((len(starts), N_MOTOR_UNITS)) < 0.1).astype(np.uint8)
 
 
@@ -110,7 +113,8 @@ def speed(network, window, rounds=3, seconds=2.0):
     with ExitStack() as stack:
         naive = [stack.enter_context(_worker(CORES))]
         n_ours = 1 if torch.cuda.is_available() else CORES
-        ours = [stack.enter_context(_worker(1)) for _ in range(n_ours)]
+        environ = {name: str(value) for name, value in MEMORY.items()}  # as in the sweep
+        ours = [stack.enter_context(_worker(1, environ)) for _ in range(n_ours)]
         batches = 1
         _rate(ours, our_epoch, run, batches)
         for aim in (seconds / 10, seconds):  # the first warms up
@@ -133,10 +137,12 @@ def speed(network, window, rounds=3, seconds=2.0):
     }
 
 
-def _worker(threads):
-    """A process of its own with so many threads."""
-    context = get_context("spawn")
-    return ProcessPoolExecutor(1, context, torch.set_num_threads, (threads,))
+def _worker(threads, environ=None):
+    """A process of its own with so many threads, and these variables of its environment."""
+    worker = ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,))
+    with patch.dict(os.environ, environ or {}):
+        worker.submit(int).result()  # starts the process
+    return worker
 
 
 def _rate(workers, epoch, run, batches):
