@@ -114,7 +114,7 @@ def describe(rows, profile):
     for name, value in PAPER.items():
         given = rows.get(name, pd.Series(dtype=object)).dropna()  # the filter has no epochs
         if (given != value).any():
-            values = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in given.unique())
+            values = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in sorted(given.unique()))
             unlike.append(f"{name} {', '.join(values)}")
     changes = f"; unlike the paper: {', '.join(unlike)}" if unlike else ""
     return f"{data}{changes}; {profile} profile"
