@@ -112,7 +112,7 @@ def test_the_stamp_says_what_differs_from_the_paper(reduced):
         "SYNTHETIC data, 9 recordings; unlike the paper: 2 of 4 windows, 2 of 5 steps, epochs 3; "
         "quick profile"
     )
-    assert "split shuffled, blocked, epochs 3;" in analysis.describe(reduced, "quick")
+    assert "split blocked, shuffled, epochs 3;" in analysis.describe(reduced, "quick")
     ours = reduced.assign(window=40, decay=True)
     assert "0 of 4 windows and window 40," in analysis.describe(ours, "quick")
     assert "decay True" in analysis.describe(ours, "quick")
