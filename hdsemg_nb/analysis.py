@@ -104,6 +104,16 @@ def describe(rows, profile):
     n_recordings = len(rows[RECORDING].drop_duplicates())
     plural = "s" if n_recordings > 1 else ""
     data = f"{', '.join(sources.unique())}, {n_recordings} recording{plural}"
+    settings = [name for name in PAPER if name in rows]
+    unlike = _unlike_paper(rows, settings)
+    changes = f"; unlike the paper: {', '.join(unlike)}" if unlike else ""
+    within = rows.groupby(["network", "split"])[settings].nunique().max()
+    mixed = list(within[within > 1].index)
+    changes += f"; cells of a network not trained alike: {', '.join(mixed)}" if mixed else ""
+    return f"{data}{changes}; {profile} profile"
+
+
+def _unlike_paper(rows, settings):
     unlike = []
     for name, grid in PAPER_GRID.items():
         used = set(rows[name])
@@ -111,13 +121,12 @@ def describe(rows, profile):
             continue
         others = "".join(f" and {name} {value}" for value in sorted(used - grid))
         unlike.append(f"{len(used & grid)} of {len(grid)} {name}s{others}")
-    for name, value in PAPER.items():
-        given = rows.get(name, pd.Series(dtype=object)).dropna()  # the filter has no epochs
-        if (given != value).any():
+    for name in settings:
+        given = rows[name].dropna()  # the filter has no epochs
+        if (given != PAPER[name]).any():
             values = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in sorted(given.unique()))
             unlike.append(f"{name} {', '.join(values)}")
-    changes = f"; unlike the paper: {', '.join(unlike)}" if unlike else ""
-    return f"{data}{changes}; {profile} profile"
+    return unlike
 
 
 def under_paper_protocol(table):

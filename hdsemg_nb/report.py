@@ -20,6 +20,10 @@ RULE = (
     "significantly better at 0.05, or none is, in both. Figures are judged by the table with "
     "their numbers. Every figure bears its data and profile in its lower right corner."
 )
+TREND_RULE = (
+    "Decided by the order of the means alone. Where the cells of a network were not trained alike, "
+    "a trend over windows or steps may be one of the training."
+)
 ITEMS = {
     "table_01": "motor units, pulse-to-noise ratio and discharge rate by intensity",
     "table_02": "ML-DRSNet over windows and steps",
@@ -96,9 +100,10 @@ def write(output, results):
     """
     items = reproduction(output, results)
     folder = paths.output_folder(output, "tables")
-    sections = {"": items}
+    sections = [("", RULE, items)]
     if (folder / "trends.csv").exists():
-        sections["Trends"] = tables.load(folder / "trends.csv")[0]
+        trends, note = tables.load(folder / "trends.csv")
+        sections.append(("Trends", f"{TREND_RULE} {note}.", trends))
     counts = items["agrees"].str.split(":").str[0].value_counts()
     summary = f"{len(items)} items: " + ", ".join(f"{n} {what}" for what, n in counts.items())
     for suffix, render in {"md": _markdown, "html": _html}.items():
@@ -185,9 +190,10 @@ def _as_text(table):
 
 
 def _markdown(summary, sections):
-    lines = [f"# {TITLE}", "", summary, "", RULE]
-    for title, table in sections.items():
+    lines = [f"# {TITLE}", "", summary]
+    for title, text, table in sections:
         lines += ["", f"## {title}"] if title else []
+        lines += ["", text]
         cells = _as_text(table).map(lambda text: text.replace("|", "\\|"))
         if "file" in cells:
             cells["file"] = [f"[{file}](../{file})" for file in cells["file"]]
@@ -197,9 +203,10 @@ def _markdown(summary, sections):
 
 
 def _html(summary, sections):
-    parts = [f"<h1>{TITLE}</h1>", f"<p>{html.escape(summary)}</p>", f"<p>{RULE}</p>"]
-    for title, table in sections.items():
+    parts = [f"<h1>{TITLE}</h1>", f"<p>{html.escape(summary)}</p>"]
+    for title, text, table in sections:
         parts += [f"<h2>{title}</h2>"] if title else []
+        parts.append(f"<p>{html.escape(text)}</p>")
         cells = _as_text(table).map(html.escape)
         if "file" in cells:
             cells["file"] = [f'<a href="../{file}">{file}</a>' for file in cells["file"]]

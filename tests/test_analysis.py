@@ -113,6 +113,12 @@ def test_the_stamp_says_what_differs_from_the_paper(reduced):
         "quick profile"
     )
     assert "split blocked, shuffled, epochs 3;" in analysis.describe(reduced, "quick")
+    mixed = rows.assign(epochs=np.where(rows["step"] == 50, 12, 3))
+    assert analysis.describe(mixed, "quick").endswith(
+        "epochs 3, 12; cells of a network not trained alike: epochs; quick profile"
+    )
+    of_network = rows.assign(epochs=np.where(rows["network"] == "MT-DCNN", 12, 3))
+    assert "trained alike" not in analysis.describe(of_network, "quick")
     ours = reduced.assign(window=40, decay=True)
     assert "0 of 4 windows and window 40," in analysis.describe(ours, "quick")
     assert "decay True" in analysis.describe(ours, "quick")

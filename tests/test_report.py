@@ -108,6 +108,7 @@ def test_report_as_markdown_and_html(project):
     markdown = (project / "out/tables/reproduction_report.md").read_text()
     assert "[figures/figure_04.pdf](../figures/figure_04.pdf)" in markdown
     assert "a < b \\| c" in markdown and "22 items: " in markdown
+    assert f"## Trends\n\n{report.TREND_RULE} {NOTE}.\n" in markdown
     page = (project / "out/tables/reproduction_report.html").read_text()
     assert '<a href="../figures/figure_04.pdf">' in page and "a &lt; b | c" in page
 
