@@ -117,10 +117,11 @@ def _unlike_paper(rows, settings):
     unlike = []
     for name, grid in PAPER_GRID.items():
         used = set(rows[name])
-        if used >= grid:
+        if all(grid <= set(values) for _, values in rows.groupby("network")[name]):
             continue
         others = "".join(f" and {name} {value}" for value in sorted(used - grid))
-        unlike.append(f"{len(used & grid)} of {len(grid)} {name}s{others}")
+        uneven = " but not with every network" if used >= grid else ""
+        unlike.append(f"{len(used & grid)} of {len(grid)} {name}s{others}{uneven}")
     for name in settings:
         given = rows[name].dropna()  # the filter has no epochs
         if (given != PAPER[name]).any():

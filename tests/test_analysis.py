@@ -113,6 +113,9 @@ def test_the_stamp_says_what_differs_from_the_paper(reduced):
         "quick profile"
     )
     assert "split blocked, shuffled, epochs 3;" in analysis.describe(reduced, "quick")
+    whole = random_results(1, FULL["windows"], FULL["steps"], mvc=(10,))
+    uneven = whole[(whole["network"] != "MT-DCNN") | (whole["window"] == 20)]
+    assert "4 of 4 windows but not with every network" in analysis.describe(uneven, "quick")
     mixed = rows.assign(epochs=np.where(rows["step"] == 50, 12, 3))
     assert analysis.describe(mixed, "quick").endswith(
         "epochs 3, 12; cells of a network not trained alike: epochs; quick profile"
