@@ -31,7 +31,7 @@ HEADS = {
 }
 COUNTS = ["n_windows", "tp", "fp", "fn"]
 VALIDATION = [f"val_{name}" for name in COUNTS]
-NEEDED = [*RUN, "split", "span", "recording", "fold", "motor_unit", "epoch_seconds"]
+NEEDED = [*RUN, "split", "span", "recording", "fold", "motor_unit", "epoch_seconds", "device"]
 PAPER = {  # paper, "Model training, validation and testing"
     "split": "shuffled",
     "epochs": 100,
@@ -173,7 +173,8 @@ def scores(table, counts="test"):
     -------
     pandas.DataFrame
         One row per recording, network, window and step: these, the columns of
-        `metrics.recording_scores`, and training_s_per_epoch (mean over folds).
+        `metrics.recording_scores`, and training_s_per_epoch (mean over folds). The last is left
+        out when the runs were not all trained on one device: such times do not compare.
 
     Raises
     ------
@@ -182,9 +183,11 @@ def scores(table, counts="test"):
     """
     rows = under_paper_protocol(table)
     seconds = rows.groupby(RUN)["epoch_seconds"].mean().rename("training_s_per_epoch")
+    one_device = rows["device"].nunique() == 1
     if counts == "validation":
         rows = rows.drop(columns=COUNTS).rename(columns=dict(zip(VALIDATION, COUNTS, strict=True)))
-    return metrics.score_table(rows, RUN).merge(seconds, on=RUN)
+    found = metrics.score_table(rows, RUN)
+    return found.merge(seconds, on=RUN) if one_device else found
 
 
 def missing(scores):

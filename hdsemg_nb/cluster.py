@@ -19,6 +19,7 @@ THREADS = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THR
 # Dask has its workers give freed memory back at once. Training frees and takes the same memory in
 # every batch: kept, it is up to 1.7 times as fast.
 MEMORY = dict.fromkeys(["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"], 2**30)
+ON_A_GPU = 3  # processes that share a GPU: it computes for one while others prepare their data
 SETTINGS = {
     # a recording travels inside its task, so that it is not lost with a worker
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
@@ -36,7 +37,7 @@ def connect(workers=0, scheduler=""):
     Parameters
     ----------
     workers : int
-        Processes on this machine; 0 for one on a machine with a GPU, else one for each core.
+        Processes on this machine; 0 for one for each core, or with a GPU for `ON_A_GPU`.
     scheduler : str
         Address of a Dask scheduler, for example "tcp://10.0.0.7:8786"; "" for this machine.
 
@@ -52,7 +53,7 @@ def connect(workers=0, scheduler=""):
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(SETTINGS))
         if not scheduler:
-            number = workers or (1 if torch.cuda.is_available() else CPU_COUNT)
+            number = workers or (ON_A_GPU if torch.cuda.is_available() else CPU_COUNT)
             scheduler = LocalCluster(
                 n_workers=number, threads_per_worker=1, memory_limit=0, dashboard_address=None
             )

@@ -130,7 +130,11 @@ class MLDRSNet(nn.Module):
 
     def forward(self, x):
         """Windows (batch, channels, window) to logits (batch, motor units)."""
-        return self.head(self.blocks(self.stem(x[:, None])))  # one image: (batch, 1, ...)
+        return self.head(self.features(x))
+
+    def features(self, x):
+        """Windows to the features before the pooling: what is the same for any motor units."""
+        return self.blocks(self.stem(x[:, None]))  # one image: (batch, 1, ...)
 
 
 def _pooled(n_samples):

@@ -44,7 +44,7 @@ class Params:
     only : list of int
         Numbers of the recordings to sweep, for a share of a job array; [] for all.
     workers : int
-        Processes of the sweep, 0 for one on a GPU, else one for each core.
+        Processes of the sweep; 0 for three on a GPU, else one for each core.
     scheduler : str
         Address of a Dask scheduler, "tcp://..."; "" for this machine.
     results : str

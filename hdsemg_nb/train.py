@@ -1,5 +1,6 @@
 """Train a network on one fold and test it: one loop, on a CPU or one GPU."""
 
+from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
@@ -10,11 +11,11 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from hdsemg_nb import metrics, segment
+from hdsemg_nb import gpu, metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.filter_network import MUFNet, fit_filters, shift_matrices
-from hdsemg_nb.models import OURS, build_model
+from hdsemg_nb.models import OURS, MLDRSNet, build_model
 from hdsemg_nb.runs import FILTER, Run
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
@@ -99,7 +100,7 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     -------
     pandas.DataFrame
         One row per epoch: epoch, train_loss, val_loss (mean binary cross-entropy over windows and
-        motor units), seconds (of training and validation).
+        motor units), seconds (of training and validation; of trainings side by side, of all).
 
     Raises
     ------
@@ -107,6 +108,46 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
         When fewer than two windows are left for training, or none for validation.
     FloatingPointError
         When the validation loss is not finite in any epoch.
+    """
+    return finish([training(model, emg, starts, targets, fold, run, progress)], run.seed)[0]
+
+
+def finish(trainings, seed):
+    """Carry out trainings: one after the other, on a GPU side by side.
+
+    Parameters
+    ----------
+    trainings : sequence of generator
+        Of `training`, or others that pass on what it yields.
+    seed : int
+        Of the random numbers of dropout; those of the caller stay as they are.
+
+    Returns
+    -------
+    list
+        What the generators return.
+    """
+    groups = [trainings] if device().type == "cuda" else [[one] for one in trainings]
+    results = []
+    for group in groups:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            results += gpu.together(group)
+    return results
+
+
+def training(model, emg, starts, targets, fold, run, progress=None):
+    """The training of `fit` step by step, for `finish`; parameters and errors as there.
+
+    Yields
+    ------
+    callable, torch.Tensor
+        A step (training or validation) and the window numbers that it is to be called with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `fit`.
     """
     if len(fold.train) < 2 or len(fold.val) < 1:
         raise ValueError(
@@ -117,34 +158,42 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     view, starts = _resident(emg, starts, run.window)
     targets = torch.from_numpy(targets).float().to(device())
     train, val = (torch.from_numpy(part).to(device()) for part in (fold.train, fold.val))
-    settings = dict(lr=run.learning_rate, weight_decay=run.weight_decay)
-    adam = torch.optim.Adam(_parameters(model, run.learning_rate), **settings, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda epoch: _share(epoch, run))
+    adam, schedule = _optimiser(model, run)
     shuffle = torch.Generator().manual_seed(run.seed)
+    total, val_loss = torch.zeros(2, device=device())
+    compiled = _compiled(model, run)
+
+    def step(batch):
+        network = compiled if len(batch) == run.batch_size else model
+        logits = _forward(network, _gather(view, starts[batch]), run.bf16)
+        loss = binary_cross_entropy_with_logits(logits, targets[batch])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        total.add_(loss.detach() * len(batch))  # no .item(): a GPU would wait here
+
+    def validate(batch):
+        logits = _logits(model, view, starts[batch], run.bf16)
+        val_loss.copy_(binary_cross_entropy_with_logits(logits, targets[batch]))
+
     history, best, best_weights = [], np.inf, None
-    with torch.random.fork_rng():
-        torch.manual_seed(run.seed)  # dropout
-        for epoch in range(run.epochs):
-            began, total = perf_counter(), torch.zeros((), device=device())
-            model.train()
-            order = train[torch.randperm(len(train), generator=shuffle).to(device())]
-            for batch in batches(order, run.batch_size):
-                logits = _forward(model, _gather(view, starts[batch]), run.bf16)
-                loss = binary_cross_entropy_with_logits(logits, targets[batch])
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
-                total += loss.detach() * len(batch)  # no .item(): a GPU would wait here
+    for epoch in range(run.epochs):
+        began = perf_counter()
+        total.zero_()
+        model.train()
+        order = train[torch.randperm(len(train), generator=shuffle).to(device())]
+        for batch in batches(order, run.batch_size):
+            yield step, batch
+        if run.decay:
             schedule.step()
-            logits = _logits(model, view, starts[val], run.bf16)
-            val_loss = binary_cross_entropy_with_logits(logits, targets[val]).item()
-            train_loss = total.item() / len(train)
-            history.append((epoch, train_loss, val_loss, perf_counter() - began))
-            if val_loss < best:
-                best = val_loss
-                best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            if progress is not None:
-                progress.update()
+        yield validate, val
+        losses = total.item() / len(train), val_loss.item()
+        history.append((epoch, *losses, perf_counter() - began))
+        if losses[1] < best:
+            best = losses[1]
+            best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        if progress is not None:
+            progress.update()
     if best_weights is None:
         raise FloatingPointError(
             "the validation loss was never finite; check the normalisation and "
@@ -210,6 +259,16 @@ def fit_fold(recording, run, starts, fold, progress=None):
     -------
     FittedNetwork or FittedFilter
     """
+    return fit_folds(recording, run, starts, [fold], progress)[0]
+
+
+def fit_folds(recording, run, starts, folds, progress=None):
+    """Train a decoder on each of several folds: a list of what `fit_fold` returns."""
+    trainings = [_fold_training(recording, run, starts, fold, progress) for fold in folds]
+    return finish(trainings, run.seed)
+
+
+def _fold_training(recording, run, starts, fold, progress):
     if run.train_seconds is not None:
         fold = segment.shorten(fold, starts, recording, run.step, run.train_seconds)
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
@@ -233,7 +292,7 @@ def fit_fold(recording, run, starts, fold, progress=None):
     if run.network == OURS:
         shifts = shift_matrices(recording.grid, normalisation)
         model.initialise(filters, labels[fold.train].mean(axis=0), shifts)
-    history = fit(model, emg, starts, labels, fold, run, progress)
+    history = yield from training(model, emg, starts, labels, fold, run, progress)
     return FittedNetwork(model, run, normalisation, offsets, history)
 
 
@@ -313,8 +372,8 @@ def cross_validate(recording, run, progress=True):
     counts, history, offsets = [], [], []
     epochs = len(folds) * (1 if run.network == FILTER else run.epochs)
     with tqdm(total=epochs, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
-        for k, fold in enumerate(folds):
-            fitted = fit_fold(recording, run, starts, fold, bar)
+        fits = fit_folds(recording, run, starts, folds, bar)
+        for k, (fold, fitted) in enumerate(zip(folds, fits, strict=True)):
             targets = run_labels(recording, run, starts, fitted.offsets)
             test, val = (
                 fitted.predict(recording.emg, starts[part]) for part in (fold.test, fold.val)
@@ -381,11 +440,27 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])
 
 
-def _parameters(model, learning_rate):
-    """What Adam trains: all alike, or in the groups that the network asks for."""
-    if isinstance(model, MUFNet):
-        return model.parameter_groups(learning_rate)
-    return model.parameters()
+def _optimiser(model, run):
+    """Adam with the settings of a run, and the schedule of its learning rate."""
+    on_gpu = device().type == "cuda"
+    rate = torch.tensor(run.learning_rate, device=device()) if on_gpu else run.learning_rate
+    grouped = isinstance(model, MUFNet)
+    parameters = model.parameter_groups(rate) if grouped else model.parameters()
+    settings = dict(lr=rate, weight_decay=run.weight_decay, capturable=on_gpu)
+    adam = torch.optim.Adam(parameters, **settings, fused=True)
+    return adam, torch.optim.lr_scheduler.LambdaLR(adam, lambda epoch: _share(epoch, run))
+
+
+def _compiled(model, run):
+    """The model, sharing its weights and compiled for one size of batch, where that pays.
+
+    ML-DRSNet at full width on a GPU: most of its time are steps between the convolutions. Compiled
+    once for each window, whatever the fold and the number of motor units.
+    """
+    if device().type == "cuda" and isinstance(model, MLDRSNet) and run.width == 1:
+        model = copy(model)
+        model.features = torch.compile(model.features, dynamic=False)
+    return model
 
 
 def _share(epoch, run):
@@ -416,7 +491,7 @@ def _forward(model, x, bf16):
 
 
 @torch.inference_mode()
-def _logits(model, view, starts, bf16, batch_size=128):
+def _logits(model, view, starts, bf16):
     model.eval()
-    parts = torch.split(starts, batch_size)
+    parts = torch.split(starts, 1024 if starts.is_cuda else 128)
     return torch.cat([_forward(model, _gather(view, part), bf16) for part in parts])

@@ -33,7 +33,7 @@ def _counts(rng, ability, n_units, network, window, step, split):
         "network": network, "window": window, "step": step, "split": split, "span": "step",
         "epochs": 3, "n_folds": 5, "tested_folds": 5, "learning_rate": 1e-4, "seed": 0,
         "recording": "synthetic, random counts of the tests", "date": "2026-01-01",
-        "epoch_seconds": 10.0 / step, "best_epoch": 2, "whiten": False,
+        "epoch_seconds": 10.0 / step, "best_epoch": 2, "whiten": False, "device": "a processor",
     }  # fmt: skip
     for prefix in ("", "val_"):
         tp = rng.binomial(60, share)

@@ -15,7 +15,7 @@ def run(subject, units, mvc=10, network="ML-DRSNet", window=20, step=50, validat
     about = {"subject": subject, "mvc": mvc, "network": network, "window": window, "step": step}
     rest = {"split": "shuffled", "span": "step", "recording": "synthetic", "epoch_seconds": 2.0}
     rows = rows.assign(motor_unit=range(len(units)), val_n_windows=40, **about, **rest)
-    return rows.join(val)
+    return rows.join(val).assign(device="a processor")
 
 
 @pytest.fixture
@@ -56,6 +56,12 @@ def test_table_by_hand(by_hand):
     percent = cell(table, 20, 50, "identified_percent")
     assert percent["mean"] == pytest.approx(100 / 3)  # 1 of 3 motor units
     assert np.isnan(percent["sd"])
+
+
+def test_times_of_different_devices_are_not_compared(by_hand):
+    assert set(analysis.scores(by_hand)["training_s_per_epoch"]) == {2.0}
+    by_hand.loc[by_hand["subject"] == "B", "device"] = "a GPU"
+    assert "training_s_per_epoch" not in analysis.scores(by_hand)
 
 
 def test_missing_cells_are_empty_and_named(by_hand):

@@ -28,7 +28,8 @@ def test_both_sides_take_the_same_step_on_the_same_windows():
 
 
 def test_speed_measures_both_sides_in_processes():
-    row = training.speed("ML-DCNN", 20, rounds=1, seconds=0.05)
+    with training.sides() as workers:
+        row = training.speed("ML-DCNN", 20, workers, rounds=1, seconds=0.05)
     numbers = [row[name] for name in ("naive_windows_s", "our_windows_s", "our_tflops_s")]
     assert np.isfinite(numbers).all() and min(numbers) > 0
     assert row["ratio"] == pytest.approx(row["our_windows_s"] / row["naive_windows_s"])

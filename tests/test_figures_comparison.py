@@ -62,6 +62,14 @@ def test_figures_are_reproducible_byte_for_byte(scores, project):
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_network_without_runs_is_said_to_have_none(scores, project):
+    scores = scores[scores["network"] != "ML-DRSNet"]
+    for stem in ("figure_04", "figure_05"):
+        DRAW[stem](scores, stem)
+        pdf = project / "out" / "figures" / f"{stem}.pdf"
+        assert pdf.stat().st_size > 1000 and not plt.get_fignums()
+
+
 @pytest.fixture
 def ax():
     figure, ax = plt.subplots()

@@ -11,7 +11,7 @@ RUN = {"network": "ML-DCNN", "window": 20, "step": 50}
 SMOKE = yaml.safe_load((paths.PARAMS / "smoke.yaml").read_text())
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "reference", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "quick", "reference", "full_width", "paper"])
 def test_profiles_are_complete_and_valid(profile):
     loaded = params.load(paths.PARAMS / f"{profile}.yaml")
     assert loaded.profile == profile

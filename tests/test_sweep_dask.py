@@ -123,7 +123,7 @@ def test_workers_as_slurm_jobs():
     settings = yaml.safe_load((paths.PARAMS / "slurm_jobqueue.yaml").read_text())
     with SLURMCluster(**settings) as jobs:
         script = jobs.job_script()
-    for line in ("-p <partition>", "-A <account>", "--cpus-per-task=4", "--mem=32G", "-t 24:00:00"):
+    for line in ("-p <partition>", "-A <account>", "--cpus-per-task=3", "--mem=32G", "-t 24:00:00"):
         assert f"#SBATCH {line}\n" in script
     assert "#SBATCH --gres=gpu:1\n" in script
-    assert "--nthreads 4" in script and "--resources GPU=1" in script
+    assert "--nthreads 1 " in script and "--nworkers 3 " in script and "--resources GPU=1" in script

@@ -3,12 +3,14 @@
 Both sides train the same networks on the same random data on the same two CPU cores, in turns.
 The naive loop: windows copied into one tensor, TensorDataset, DataLoader, float32, one process with
 two threads. Ours: `train.fit` in two processes with one thread each, which train a fold each, as in
-the sweep, and keep freed memory as there (`cluster.MEMORY`). On a GPU each side is one process.
+the sweep, and keep freed memory as there (`cluster.MEMORY`). On a GPU each side is one process, and
+ours trains all folds of a run side by side, as in the sweep.
 """
 
 import os
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from datetime import date
 from multiprocessing import get_context
 from time import perf_counter
@@ -72,12 +74,22 @@ def naive_epoch(model, run, n_windows):
 
 
 def our_epoch(model, run, n_windows):
-    """One epoch of `train.fit`, which also validates on one window; otherwise as `naive_epoch`."""
+    """The last epoch of `train.fit`, which also validates on one window; otherwise `naive_epoch`.
+
+    On a GPU in `N_FOLDS` trainings side by side.
+    """
     emg, starts, labels = _data(run, n_windows)
     fold = segment.Fold(np.arange(n_windows), np.array([n_windows]), np.array([], dtype=int))
-    began = perf_counter()
-    train.fit(model, emg, starts, labels, fold, run)
-    return began, perf_counter()
+    models = [model, *(deepcopy(model) for _ in range(_abreast() - 1))]
+    data = emg, starts, labels, fold, run
+    histories = train.finish([train.training(one, *data) for one in models], run.seed)
+    ended = perf_counter()
+    return ended - max(history["seconds"].iloc[-1] for history in histories), ended
+
+
+def _abreast():
+    """Folds that one of our processes trains at a time."""
+    return N_FOLDS if torch.cuda.is_available() else 1
 
 
 def _data(run, n_windows):
@@ -89,7 +101,24 @@ def _data(run, n_windows):
     return emg, starts, (rng.random((len(starts), N_MOTOR_UNITS)) < 0.1).astype(np.uint8)
 
 
-def speed(network, window, rounds=3, seconds=2.0):
+@contextmanager
+def sides():
+    """Processes of both sides.
+
+    Yields
+    ------
+    dict
+        Epoch (`naive_epoch`, `our_epoch`) to the processes that run it at the same time.
+    """
+    n_ours = 1 if torch.cuda.is_available() else CORES
+    environ = {name: str(value) for name, value in MEMORY.items()}  # as in the sweep
+    with ExitStack() as stack:
+        naive = [stack.enter_context(_worker(CORES))]
+        ours = [stack.enter_context(_worker(1, environ)) for _ in range(n_ours)]
+        yield {naive_epoch: naive, our_epoch: ours}
+
+
+def speed(network, window, workers, rounds=3, seconds=2.0):
     """Training windows per second of both sides, in turns.
 
     Parameters
@@ -98,6 +127,8 @@ def speed(network, window, rounds=3, seconds=2.0):
         A name in `models.NETWORKS`.
     window : int
         Window W in samples.
+    workers : dict
+        Of `sides`.
     rounds : int
         Measurements of each side, after one to warm up.
     seconds : float
@@ -109,21 +140,14 @@ def speed(network, window, rounds=3, seconds=2.0):
         network, window, batches (of an epoch); naive_windows_s, our_windows_s and ratio: medians
         over the rounds; our_tflops_s: convolutions and matrix products, forward and twice backward.
     """
-    run = train.Run(network, window, STEP, epochs=1)
-    with ExitStack() as stack:
-        naive = [stack.enter_context(_worker(CORES))]
-        n_ours = 1 if torch.cuda.is_available() else CORES
-        environ = {name: str(value) for name, value in MEMORY.items()}  # as in the sweep
-        ours = [stack.enter_context(_worker(1, environ)) for _ in range(n_ours)]
-        batches = 1
-        _rate(ours, our_epoch, run, batches)
-        for aim in (seconds / 10, seconds):  # the first warms up
-            rate = _rate(naive, naive_epoch, run, batches)
-            batches = max(1, round(rate * aim / run.batch_size))
-        sides = {naive_epoch: naive, our_epoch: ours}
-        rates = np.array(
-            [[_rate(w, e, run, batches) for e, w in sides.items()] for _ in range(rounds)]
-        )
+    # on a GPU the epochs before compile and capture what the last one replays
+    run = train.Run(network, window, STEP, epochs=4 if torch.cuda.is_available() else 1)
+    batches = 1
+    for aim in (seconds / 10, seconds):  # the first warms up
+        rate = _rate(workers, naive_epoch, run, batches)
+        batches = max(1, round(rate * aim / run.batch_size))
+    _rate(workers, our_epoch, run, 1)
+    rates = np.array([[_rate(workers, e, run, batches) for e in workers] for _ in range(rounds)])
     (naive_rate, our_rate), ratio = np.median(rates, axis=0), np.median(rates[:, 1] / rates[:, 0])
     macs = n_macs(_network(run), N_CHANNELS, window)
     return {
@@ -146,11 +170,12 @@ def _worker(threads, environ=None):
 
 
 def _rate(workers, epoch, run, batches):
-    """Windows per second of all workers together, each training one epoch."""
+    """Windows per second of all workers of a side together, each training one epoch."""
     n_windows = batches * run.batch_size
-    futures = [worker.submit(_train, epoch, run, n_windows) for worker in workers]
+    futures = [worker.submit(_train, epoch, run, n_windows) for worker in workers[epoch]]
     began, ended = zip(*(future.result() for future in futures), strict=True)
-    return len(workers) * n_windows / (max(ended) - min(began))
+    trainings = len(futures) * (_abreast() if epoch is our_epoch else 1)
+    return trainings * n_windows / (max(ended) - min(began))
 
 
 def _train(epoch, run, n_windows):
@@ -250,7 +275,7 @@ def save_tables(speeds, memories, output):
     Parameters
     ----------
     speeds, memories : pandas.DataFrame
-        Rows of `speed` and `memory`.
+        Rows of `speed` and `memory`; no table of memory without rows.
     output : str
         See `tables.save`; the stems are benchmark_<device>, the same with _memory, and with _sweep
         for `sweep_days`.
@@ -260,7 +285,8 @@ def save_tables(speeds, memories, output):
         ("_memory", memories, f"Memory of the windows of {SECONDS} s"),
         ("_sweep", sweep_days(speeds), "The paper's grid, projected from the measured speeds"),
     ):
-        tables.save(table, stem() + suffix, output, f"{title}. {_conditions()}")
+        if len(table):
+            tables.save(table, stem() + suffix, output, f"{title}. {_conditions()}")
 
 
 def _conditions():
@@ -273,9 +299,11 @@ def _conditions():
 
 
 def run():
-    """Measure everything, write the tables, print them."""
+    """Measure everything, write the tables, print them; main memory only without a GPU."""
     sizes = [(network, window) for network in NETWORKS for window in WINDOWS]
-    speeds = pd.DataFrame([speed(*size) for size in tqdm(sizes, desc="training")])
-    memories = pd.DataFrame([memory(window, STEP) for window in WINDOWS])
+    with sides() as workers:
+        speeds = pd.DataFrame([speed(*size, workers) for size in tqdm(sizes, desc="training")])
+    windows = () if torch.cuda.is_available() else WINDOWS
+    memories = pd.DataFrame([memory(window, STEP) for window in windows])
     save_tables(speeds, memories, ".")
     print(speeds, memories, sweep_days(speeds), sep="\n\n")

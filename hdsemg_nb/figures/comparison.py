@@ -37,6 +37,8 @@ def draw_window_and_step(table, scores, stem, output, note):
     -------
     IPython.display.Image
     """
+    if table.empty:
+        return _draw_nothing(stem, output, note)
     figure, axes = plt.subplots(2, 2, figsize=(TWO_COLUMNS, 110 * MM))
     for letter, ax, metric in zip("abcd", axes.flat, METRICS, strict=True):
         _draw_grid(ax, table[table["metric"] == metric], scores)
@@ -62,6 +64,8 @@ def draw_intensities(table, scores, stem, output, note):
     -------
     IPython.display.Image
     """
+    if table.empty:
+        return _draw_nothing(stem, output, note)
     intensities = table["mvc"].unique()
     shape = len(METRICS), len(intensities)
     figure, axes = plt.subplots(
@@ -149,6 +153,13 @@ def draw_networks_by_intensity(table, pairs, scores, stem, output, note):
         ax.set_xlabel("Window / step (samples)")
     key = "*** p < 0.001, ** p < 0.01, * p < 0.05"
     _add_legend(figure, table, [Line2D([], [], ls="", label=key)])
+    return save(figure, stem, output, note)
+
+
+def _draw_nothing(stem, output, note):
+    """In place of a figure of a network that was not run."""
+    figure = plt.figure(figsize=(TWO_COLUMNS, 30 * MM))
+    figure.text(0.5, 0.5, "no runs of this network", ha="center")
     return save(figure, stem, output, note)
 
 

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import torch
+
+from hdsemg_nb import gpu, segment, train
+from hdsemg_nb.models import DECODERS, build_model
+from hdsemg_nb.train import Run
+
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+def counted(name, n_steps, log):
+    """A training of so many steps that returns its name."""
+    for number in range(n_steps):
+        yield lambda batch: log.append((name, batch.item())), torch.tensor([number])
+    return name
+
+
+def test_trainings_of_different_length_are_carried_out_together(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    log = []
+    trainings = [counted("a", 1, log), counted("b", 3, log), counted("c", 0, log)]
+    assert gpu.together(trainings) == ["a", "b", "c"]
+    assert log == [("a", 0), ("b", 0), ("b", 1), ("b", 2)]
+
+
+def test_what_is_compiled_shares_its_weights(monkeypatch):
+    monkeypatch.setattr(train, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic: lambda x: 2 * function(x))
+    model = build_model("ML-DRSNet", 20, 3, 16).eval()
+    twin, x = train._compiled(model, Run("ML-DRSNet", 20, 10)), torch.randn(2, 16, 20)
+    assert all(a is b for a, b in zip(twin.parameters(), model.parameters(), strict=True))
+    with torch.no_grad():
+        torch.testing.assert_close(twin(x), model.head(2 * model.features(x)))
+    narrow = build_model("ML-DRSNet", 20, 3, 16, width=0.25)
+    assert train._compiled(narrow, Run("ML-DRSNet", 20, 10, width=0.25)) is narrow
+
+
+def histories(network, n_trainings=2):
+    """Losses of trainings of a network on the same random windows, as the GPU computes them."""
+    width = 0.25 if network == "ML-DRSNet" else 1  # at full width compiled: half a minute
+    settings = dict(epochs=5, learning_rate=1e-3, batch_size=32, width=width)
+    run = Run(network, 24, 10, **settings)
+    rng = np.random.default_rng(0)
+    emg = rng.standard_normal((3000, 16), dtype=np.float32).T
+    starts = segment.window_starts(3000, run.window, run.step)
+    labels = (rng.random((len(starts), 3)) < 0.2).astype(np.uint8)
+    fold = segment.split_folds(len(starts), run.window, run.step)[0]
+    torch.manual_seed(0)
+    models = [build_model(network, run.window, 3, 16, run.width) for _ in range(n_trainings)]
+    data = emg, starts, labels, fold, run
+    tables = train.finish([train.training(model, *data) for model in models], run.seed)
+    return np.array([table[["train_loss", "val_loss"]] for table in tables])
+
+
+@on_a_gpu
+@pytest.mark.parametrize("network", DECODERS)
+def test_a_graph_computes_what_its_steps_do(network, monkeypatch):
+    replayed, again = histories(network), histories(network)
+    np.testing.assert_allclose(replayed, again, rtol=0.02)  # the backward pass may add in any order
+    monkeypatch.setattr(gpu, "EAGER", 10**9)
+    np.testing.assert_allclose(histories(network), replayed, rtol=0.02)
+    assert (replayed[0] != replayed[1]).any(), "the same network twice: no test"
+
+
+@on_a_gpu
+def test_side_by_side_is_one_after_the_other():
+    both = histories("ML-DRSNet")
+    np.testing.assert_allclose(histories("ML-DRSNet", 1)[0], both[0], rtol=0.02)
+
+
+@on_a_gpu
+def test_the_random_numbers_of_the_caller_stay():
+    torch.cuda.manual_seed(3)
+    expected = torch.rand(2, device="cuda")
+    torch.cuda.manual_seed(3)
+    train.finish([counted("a", 2, [])], 0)
+    assert torch.equal(torch.rand(2, device="cuda"), expected)
