@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from hdsemg_nb import __version__, paths
-from hdsemg_nb.train import FILTER, bf16_supported, cross_validate
+from hdsemg_nb.engine import bf16_supported
+from hdsemg_nb.train import FILTER, cross_validate
 
 # settings that older results lack
 LATER = {"decay": False, "width": 1.0, "train_seconds": None, "without": ""}

@@ -24,9 +24,10 @@ from tqdm import tqdm
 
 from hdsemg_nb import cluster, paths, results, segment
 from hdsemg_nb.datasets import fetch_sample, load_recordings
+from hdsemg_nb.engine import device
 from hdsemg_nb.models import OURS
 from hdsemg_nb.results import failures, histories, load
-from hdsemg_nb.train import FILTER, Run, cross_validate, device
+from hdsemg_nb.train import FILTER, Run, cross_validate
 
 __all__ = [
     "Work",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdsemg_nb import architecture, filter_network, metrics, segment, train
+from hdsemg_nb import architecture, engine, filter_network, metrics, segment, train
 from hdsemg_nb.cbss import MotorUnitFilter, filter_bank
 from hdsemg_nb.filter_network import ABLATIONS, MUFNet
 from hdsemg_nb.models import DECODERS, OURS, build_model
@@ -193,6 +193,6 @@ def test_a_window_of_five_motor_units_is_under_a_million_operations():
 
 def test_the_learning_rate_decays_along_half_a_cosine():
     run = dataclasses.replace(RUN, epochs=4)
-    shares = [train._share(epoch, run) for epoch in range(5)]
+    shares = [engine._share(epoch, run) for epoch in range(5)]
     np.testing.assert_allclose(shares, [1, 0.854, 0.5, 0.146, 0], atol=1e-3)
-    assert train._share(3, dataclasses.replace(run, decay=False)) == 1
+    assert engine._share(3, dataclasses.replace(run, decay=False)) == 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdsemg_nb import gpu, segment, train
+from hdsemg_nb import engine, gpu, segment
 from hdsemg_nb.models import DECODERS, build_model
 from hdsemg_nb.train import Run
 
@@ -25,15 +25,15 @@ def test_trainings_of_different_length_are_carried_out_together(monkeypatch):
 
 
 def test_what_is_compiled_shares_its_weights(monkeypatch):
-    monkeypatch.setattr(train, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(engine, "device", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: lambda x: 2 * function(x))
     model = build_model("ML-DRSNet", 20, 3, 16).eval()
-    twin, x = train._compiled(model, Run("ML-DRSNet", 20, 10)), torch.randn(2, 16, 20)
+    twin, x = engine._compiled(model, Run("ML-DRSNet", 20, 10)), torch.randn(2, 16, 20)
     assert all(a is b for a, b in zip(twin.parameters(), model.parameters(), strict=True))
     with torch.no_grad():
         torch.testing.assert_close(twin(x), model.head(2 * model.features(x)))
     narrow = build_model("ML-DRSNet", 20, 3, 16, width=0.25)
-    assert train._compiled(narrow, Run("ML-DRSNet", 20, 10, width=0.25)) is narrow
+    assert engine._compiled(narrow, Run("ML-DRSNet", 20, 10, width=0.25)) is narrow
 
 
 def histories(network, n_trainings=2):
@@ -49,7 +49,7 @@ def histories(network, n_trainings=2):
     torch.manual_seed(0)
     models = [build_model(network, run.window, 3, 16, run.width) for _ in range(n_trainings)]
     data = emg, starts, labels, fold, run
-    tables = train.finish([train.training(model, *data) for model in models], run.seed)
+    tables = engine.finish([engine.training(model, *data) for model in models], run.seed)
     return np.array([table[["train_loss", "val_loss"]] for table in tables])
 
 
@@ -74,5 +74,5 @@ def test_the_random_numbers_of_the_caller_stay():
     torch.cuda.manual_seed(3)
     expected = torch.rand(2, device="cuda")
     torch.cuda.manual_seed(3)
-    train.finish([counted("a", 2, [])], 0)
+    engine.finish([counted("a", 2, [])], 0)
     assert torch.equal(torch.rand(2, device="cuda"), expected)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from hdsemg_nb import figures, latency, segment
+from hdsemg_nb.engine import predict
 from hdsemg_nb.latency import decoder as decoder_module
 from hdsemg_nb.latency.timing import TORCH
 from hdsemg_nb.models import NETWORKS
-from hdsemg_nb.train import predict
 
 ENGINES = latency.engines()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdsemg_nb import metrics, segment, train
+from hdsemg_nb import engine, metrics, segment, train
 from hdsemg_nb.models import build_model
 from hdsemg_nb.train import FILTER, Run, cross_validate
 
@@ -24,7 +24,7 @@ def fitted(recording, run):
     emg = segment.fit_normalisation(recording.emg, mask).apply(recording.emg)
     torch.manual_seed(run.seed)
     model = build_model(run.network, run.window, labels.shape[1], recording.n_channels)
-    return model, train.fit(model, emg, starts, labels, fold, run), (emg, starts, labels, fold)
+    return model, engine.fit(model, emg, starts, labels, fold, run), (emg, starts, labels, fold)
 
 
 @pytest.mark.parametrize("network", ["ML-DRSNet", "ML-DCNN", "MT-DCNN"])
@@ -32,7 +32,7 @@ def test_every_network_learns_planted_motor_units(planted, network):
     recording = dataclasses.replace(planted, emg=planted.emg[:4], grid=None).crop(0, 3)
     run = dataclasses.replace(RUN, network=network, epochs=4 if network == "ML-DRSNet" else 15)
     model, history, (emg, starts, labels, fold) = fitted(recording, run)
-    predicted = train.predict(model, emg, starts[fold.test], run.window) >= 0.5
+    predicted = engine.predict(model, emg, starts[fold.test], run.window) >= 0.5
     c = metrics.counts(labels[fold.test], predicted)
     baseline = metrics.scores(*metrics.always_positive(*c, len(predicted))).f1
     assert metrics.scores(*c).f1.mean() > 2 * baseline.mean()
@@ -55,8 +55,8 @@ def test_seed(planted):
 def test_a_gather_is_the_windows(planted):
     starts = segment.window_starts(planted.n_samples, 20, 10)[[5, 2, 9]]
     emg = segment.Normalisation(0.0, np.eye(planted.n_channels)).apply(planted.emg)
-    view, starts_there = train._resident(emg, starts, 20)
-    gathered = train._gather(view, starts_there).cpu().numpy()
+    view, starts_there = engine._resident(emg, starts, 20)
+    gathered = engine._gather(view, starts_there).cpu().numpy()
     np.testing.assert_array_equal(gathered, segment.windows(planted.emg, starts, 20))
     assert view.data_ptr() == emg.ctypes.data or view.is_cuda  # no copy
 
@@ -73,7 +73,7 @@ def test_keeps_the_weights_of_the_lowest_validation_loss(planted):
     run = dataclasses.replace(RUN, epochs=12, learning_rate=2e-2)
     model, history, (emg, starts, labels, fold) = fitted(planted.crop(0, 3), run)
     assert history["val_loss"].idxmin() < len(history) - 1, "the last epoch is the best: no test"
-    p = train.predict(model, emg, starts[fold.val], run.window)
+    p = engine.predict(model, emg, starts[fold.val], run.window)
     y = labels[fold.val]
     bce = -(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12)).mean()
     assert bce == pytest.approx(history["val_loss"].min(), rel=1e-3)
@@ -81,10 +81,10 @@ def test_keeps_the_weights_of_the_lowest_validation_loss(planted):
 
 
 def test_a_last_batch_of_one_window_joins_the_one_before():
-    sizes = [len(batch) for batch in train.batches(torch.arange(129), 64)]
+    sizes = [len(batch) for batch in engine.batches(torch.arange(129), 64)]
     assert sizes == [64, 65]
-    assert torch.equal(torch.cat(train.batches(torch.arange(129), 64)), torch.arange(129))
-    assert [len(b) for b in train.batches(torch.arange(130), 64)] == [64, 64, 2]
+    assert torch.equal(torch.cat(engine.batches(torch.arange(129), 64)), torch.arange(129))
+    assert [len(b) for b in engine.batches(torch.arange(130), 64)] == [64, 64, 2]
 
 
 def test_batch_normalisation_survives_a_last_batch_of_one(planted):
@@ -92,11 +92,12 @@ def test_batch_normalisation_survives_a_last_batch_of_one(planted):
     labels = segment.labels(planted.discharges, starts, 20)
     fold = segment.Fold(np.arange(5), np.arange(10, 13), np.arange(20, 23))
     run = Run("ML-DRSNet", 20, 20, epochs=1, batch_size=4)
-    history = train.fit(build_model("ML-DRSNet", 20, 3, 16), planted.emg, starts, labels, fold, run)
+    data = planted.emg, starts, labels
+    history = engine.fit(build_model("ML-DRSNet", 20, 3, 16), *data, fold, run)
     assert np.isfinite(history["train_loss"]).all()
     one = segment.Fold(np.arange(1), np.arange(10, 13), np.arange(20, 23))
     with pytest.raises(ValueError, match="1 training and 3 validation windows"):
-        train.fit(build_model("ML-DRSNet", 20, 3, 16), planted.emg, starts, labels, one, run)
+        engine.fit(build_model("ML-DRSNet", 20, 3, 16), *data, one, run)
 
 
 def test_a_loss_that_is_not_finite_is_an_error(planted):
@@ -105,7 +106,7 @@ def test_a_loss_that_is_not_finite_is_an_error(planted):
     labels = segment.labels(planted.discharges, starts, 20)
     fold = segment.split_folds(len(starts), 20, 20)[0]
     with pytest.raises(FloatingPointError, match=r"never finite.*learning_rate=1e\+30"):
-        train.fit(build_model("ML-DCNN", 20, 3, 16), planted.emg, starts, labels, fold, run)
+        engine.fit(build_model("ML-DCNN", 20, 3, 16), planted.emg, starts, labels, fold, run)
 
 
 @pytest.mark.parametrize("network", ["ML-DCNN", "MT-DCNN"])
@@ -120,7 +121,7 @@ def test_bf16_scores_as_fp32(planted, network):
 
 
 def test_bf16_is_chosen_by_the_device(planted):
-    runs = [dataclasses.replace(RUN, epochs=1, bf16=on) for on in (None, train.bf16_supported())]
+    runs = [dataclasses.replace(RUN, epochs=1, bf16=on) for on in (None, engine.bf16_supported())]
     automatic, chosen = (fitted(planted.crop(0, 2), run)[0].head[-1].weight for run in runs)
     assert torch.equal(automatic, chosen)
 

@@ -2,9 +2,9 @@
 
 Both sides train the same networks on the same random data on the same two CPU cores, in turns.
 The naive loop: windows copied into one tensor, TensorDataset, DataLoader, float32, one process with
-two threads. Ours: `train.fit` in two processes with one thread each, which train a fold each, as in
-the sweep, and keep freed memory as there (`cluster.MEMORY`). On a GPU each side is one process, and
-ours trains all folds of a run side by side, as in the sweep.
+two threads. Ours: `engine.fit` in two processes with one thread each, which train a fold each and
+keep freed memory (`cluster.MEMORY`), as in the sweep. On a GPU each side is one process, and ours
+trains all folds of a run side by side.
 """
 
 import os
@@ -24,12 +24,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
-from hdsemg_nb import __version__, segment, tables, train
+from hdsemg_nb import __version__, engine, segment, tables
 from hdsemg_nb.architecture import n_macs
 from hdsemg_nb.benchmark import stem
 from hdsemg_nb.cluster import MEMORY
 from hdsemg_nb.models import NETWORKS, build_model
 from hdsemg_nb.results import device_name, memory_mb
+from hdsemg_nb.runs import Run
 
 CORES = 2
 FS, N_CHANNELS, N_MOTOR_UNITS = 2048, 64, 18
@@ -59,7 +60,7 @@ def naive_epoch(model, run, n_windows):
     windows = torch.from_numpy(segment.windows(emg, starts[:-1], run.window).copy())
     data = TensorDataset(windows, torch.from_numpy(labels[:-1]).float())
     batches = DataLoader(data, batch_size=run.batch_size, shuffle=True)
-    device = train.device()
+    device = engine.device()
     model.to(device).train()
     settings = dict(lr=run.learning_rate, weight_decay=run.weight_decay)
     adam = torch.optim.Adam(model.parameters(), **settings)
@@ -74,7 +75,7 @@ def naive_epoch(model, run, n_windows):
 
 
 def our_epoch(model, run, n_windows):
-    """The last epoch of `train.fit`, which also validates on one window; otherwise `naive_epoch`.
+    """The last epoch of `engine.fit`, which also validates on one window; otherwise `naive_epoch`.
 
     On a GPU in `N_FOLDS` trainings side by side.
     """
@@ -82,7 +83,7 @@ def our_epoch(model, run, n_windows):
     fold = segment.Fold(np.arange(n_windows), np.array([n_windows]), np.array([], dtype=int))
     models = [model, *(deepcopy(model) for _ in range(_abreast() - 1))]
     data = emg, starts, labels, fold, run
-    histories = train.finish([train.training(one, *data) for one in models], run.seed)
+    histories = engine.finish([engine.training(one, *data) for one in models], run.seed)
     ended = perf_counter()
     return ended - max(history["seconds"].iloc[-1] for history in histories), ended
 
@@ -141,7 +142,7 @@ def speed(network, window, workers, rounds=3, seconds=2.0):
         over the rounds; our_tflops_s: convolutions and matrix products, forward and twice backward.
     """
     # on a GPU the epochs before compile and capture what the last one replays
-    run = train.Run(network, window, STEP, epochs=4 if torch.cuda.is_available() else 1)
+    run = Run(network, window, STEP, epochs=4 if torch.cuda.is_available() else 1)
     batches = 1
     for aim in (seconds / 10, seconds):  # the first warms up
         rate = _rate(workers, naive_epoch, run, batches)
@@ -205,7 +206,7 @@ def memory(window, step, seconds=SECONDS):
         window, step, windows_mb and signal_mb (what naive and we have to store by arithmetic),
         naive_peak_mb, our_peak_mb and peak_ratio (measured).
     """
-    run = train.Run("ML-DRSNet", window, step, epochs=1)
+    run = Run("ML-DRSNet", window, step, epochs=1)
     n_windows = len(segment.window_starts(round(seconds * FS), window, step))
     peaks = []
     for epoch in (naive_epoch, our_epoch):
@@ -291,7 +292,7 @@ def save_tables(speeds, memories, output):
 
 def _conditions():
     where = "one GPU" if torch.cuda.is_available() else f"{CORES} cores"
-    arithmetic = "bfloat16" if train.bf16_supported() else "float32"
+    arithmetic = "bfloat16" if engine.bf16_supported() else "float32"
     return (
         f"{device_name()}, {where}; naive float32, ours {arithmetic}; {N_MOTOR_UNITS} motor units, "
         f"{N_CHANNELS} channels. {date.today()}, torch {torch.__version__}, hdsemg_nb {__version__}"

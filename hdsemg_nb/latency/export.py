@@ -16,9 +16,10 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from hdsemg_nb import paths, segment
+from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, OUTPUT, PRECISIONS, Decoder, engines
 from hdsemg_nb.models import BranchLinear
-from hdsemg_nb.train import Run, fit_fold, predict
+from hdsemg_nb.train import Run, fit_fold
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
 

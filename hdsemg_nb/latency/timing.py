@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from hdsemg_nb.engine import device
 from hdsemg_nb.latency.decoder import PRECISIONS, Decoder
 from hdsemg_nb.latency.export import export
 from hdsemg_nb.results import device_name
-from hdsemg_nb.train import device
 
 TORCH = "torch"  # eager, in float32: what the exports are compared to
 KEYS = ["network", "window", "threads", "decoder"]

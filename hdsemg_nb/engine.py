@@ -1,0 +1,244 @@
+"""Train one network and predict with it: one loop, on a CPU or one GPU."""
+
+from copy import copy
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from hdsemg_nb import gpu
+from hdsemg_nb.filter_network import MUFNet
+from hdsemg_nb.models import MLDRSNet
+
+
+def device():
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def bf16_supported():
+    """Whether the device has instructions for bfloat16; without them it is slower than float32."""
+    if device().type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
+def batches(order, size):
+    """Split window numbers into batches; a last batch of one joins the one before.
+
+    Batch normalisation cannot be trained on a single window.
+    """
+    parts = list(torch.split(order, size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def fit(model, emg, starts, targets, fold, run, progress=None):
+    """Train a network and keep the weights of the lowest validation loss.
+
+    The signal stays where it is and each batch is gathered from it: overlapping windows are never
+    stored.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place, left in evaluation mode with its best weights.
+    emg : numpy.ndarray of float32, shape (channels, samples)
+        Normalised.
+    starts : numpy.ndarray of int64, shape (windows,)
+    targets : numpy.ndarray of 0/1, shape (windows, motor units)
+    fold : segment.Fold
+    run : Run
+        Its window, epochs, learning_rate, weight_decay, batch_size, bf16 and seed are used.
+    progress : tqdm.tqdm, optional
+        A bar to advance by one each epoch.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per epoch: epoch, train_loss, val_loss (mean binary cross-entropy over windows and
+        motor units), seconds (of training and validation; of trainings side by side, of all).
+
+    Raises
+    ------
+    ValueError
+        When fewer than two windows are left for training, or none for validation.
+    FloatingPointError
+        When the validation loss is not finite in any epoch.
+    """
+    return finish([training(model, emg, starts, targets, fold, run, progress)], run.seed)[0]
+
+
+def finish(trainings, seed):
+    """Carry out trainings: one after the other, on a GPU side by side.
+
+    Parameters
+    ----------
+    trainings : sequence of generator
+        Of `training`, or others that pass on what it yields.
+    seed : int
+        Of the random numbers of dropout; those of the caller stay as they are.
+
+    Returns
+    -------
+    list
+        What the generators return.
+    """
+    groups = [trainings] if device().type == "cuda" else [[one] for one in trainings]
+    results = []
+    for group in groups:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            results += gpu.together(group)
+    return results
+
+
+def training(model, emg, starts, targets, fold, run, progress=None):
+    """The training of `fit` step by step, for `finish`; parameters and errors as there.
+
+    Yields
+    ------
+    callable, torch.Tensor
+        A step (training or validation) and the window numbers that it is to be called with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `fit`.
+    """
+    if len(fold.train) < 2 or len(fold.val) < 1:
+        raise ValueError(
+            f"{len(fold.train)} training and {len(fold.val)} validation windows: "
+            "at least 2 and 1 are needed"
+        )
+    model.to(device(), memory_format=torch.channels_last)
+    view, starts = _resident(emg, starts, run.window)
+    targets = torch.from_numpy(targets).float().to(device())
+    train, val = (torch.from_numpy(part).to(device()) for part in (fold.train, fold.val))
+    adam, schedule = _optimiser(model, run)
+    shuffle = torch.Generator().manual_seed(run.seed)
+    total, val_loss = torch.zeros(2, device=device())
+    compiled = _compiled(model, run)
+
+    def step(batch):
+        network = compiled if len(batch) == run.batch_size else model
+        logits = _forward(network, _gather(view, starts[batch]), run.bf16)
+        loss = binary_cross_entropy_with_logits(logits, targets[batch])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        total.add_(loss.detach() * len(batch))  # no .item(): a GPU would wait here
+
+    def validate(batch):
+        logits = _logits(model, view, starts[batch], run.bf16)
+        val_loss.copy_(binary_cross_entropy_with_logits(logits, targets[batch]))
+
+    history, best, best_weights = [], np.inf, None
+    for epoch in range(run.epochs):
+        began = perf_counter()
+        total.zero_()
+        model.train()
+        order = train[torch.randperm(len(train), generator=shuffle).to(device())]
+        for batch in batches(order, run.batch_size):
+            yield step, batch
+        if run.decay:
+            schedule.step()
+        yield validate, val
+        losses = total.item() / len(train), val_loss.item()
+        history.append((epoch, *losses, perf_counter() - began))
+        if losses[1] < best:
+            best = losses[1]
+            best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        if progress is not None:
+            progress.update()
+    if best_weights is None:
+        raise FloatingPointError(
+            "the validation loss was never finite; check the normalisation and "
+            f"learning_rate={run.learning_rate}"
+        )
+    model.load_state_dict(best_weights)
+    model.eval()
+    return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
+
+
+def predict(model, emg, starts, window, bf16=None):
+    """Probability of a discharge in each window.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    emg : numpy.ndarray of float32, shape (channels, samples)
+        Normalised as for the training.
+    starts : numpy.ndarray of int64, shape (windows,)
+    window : int
+        Window W in samples.
+    bf16 : bool, optional
+        As in `Run`.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (windows, motor units)
+    """
+    model.to(device(), memory_format=torch.channels_last)
+    view, starts = _resident(emg, starts, window)
+    return torch.sigmoid(_logits(model, view, starts, bf16)).cpu().numpy()
+
+
+def _optimiser(model, run):
+    """Adam with the settings of a run, and the schedule of its learning rate."""
+    on_gpu = device().type == "cuda"
+    rate = torch.tensor(run.learning_rate, device=device()) if on_gpu else run.learning_rate
+    grouped = isinstance(model, MUFNet)
+    parameters = model.parameter_groups(rate) if grouped else model.parameters()
+    settings = dict(lr=rate, weight_decay=run.weight_decay, capturable=on_gpu)
+    adam = torch.optim.Adam(parameters, **settings, fused=True)
+    return adam, torch.optim.lr_scheduler.LambdaLR(adam, lambda epoch: _share(epoch, run))
+
+
+def _compiled(model, run):
+    """The model, sharing its weights and compiled for one size of batch, where that pays.
+
+    ML-DRSNet at full width on a GPU: most of its time are steps between the convolutions. Compiled
+    once for each window, whatever the fold and the number of motor units.
+    """
+    if device().type == "cuda" and isinstance(model, MLDRSNet) and run.width == 1:
+        model = copy(model)
+        model.features = torch.compile(model.features, dynamic=False)
+    return model
+
+
+def _share(epoch, run):
+    """Share of the learning rate that is left in an epoch."""
+    return (1 + np.cos(np.pi * epoch / run.epochs)) / 2 if run.decay else 1.0
+
+
+def _resident(emg, starts, window):
+    """The signal on the device as a view of all its windows, and the starts.
+
+    Each row of the view is a window, sample by sample: one piece of memory, fast to gather, and in
+    the order in which the convolutions along time compute.
+    """
+    signal = torch.from_numpy(np.ascontiguousarray(emg.T)).to(device())  # (samples, channels)
+    view = signal.flatten().unfold(0, window * len(emg), len(emg))
+    return view.unflatten(1, (window, len(emg))), torch.from_numpy(starts).to(device())
+
+
+def _gather(view, starts):
+    """Windows of shape (batch, channels, window)."""
+    return view[starts].transpose(1, 2)
+
+
+def _forward(model, x, bf16):
+    bf16 = bf16_supported() if bf16 is None else bf16
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        return model(x).float()
+
+
+@torch.inference_mode()
+def _logits(model, view, starts, bf16):
+    model.eval()
+    parts = torch.split(starts, 1024 if starts.is_cuda else 128)
+    return torch.cat([_forward(model, _gather(view, part), bf16) for part in parts])
