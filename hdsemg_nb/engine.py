@@ -1,4 +1,4 @@
-"""Train one network and predict with it: one loop, on a CPU or one GPU."""
+"""Train networks and predict with them: one loop, on a CPU or one GPU."""
 
 from copy import copy
 from time import perf_counter
@@ -52,7 +52,8 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
     targets : numpy.ndarray of 0/1, shape (windows, motor units)
     fold : segment.Fold
     run : Run
-        Its window, epochs, learning_rate, weight_decay, batch_size, bf16 and seed are used.
+        Its window, epochs, learning_rate, decay, weight_decay, batch_size, bf16, width and seed
+        are used.
     progress : tqdm.tqdm, optional
         A bar to advance by one each epoch.
 
@@ -73,7 +74,10 @@ def fit(model, emg, starts, targets, fold, run, progress=None):
 
 
 def finish(trainings, seed):
-    """Carry out trainings: one after the other, on a GPU side by side.
+    """Carry out trainings: one after the other, on a GPU side by side (`gpu.together`).
+
+    On a CPU each draws its dropout alone; on a GPU they share one stream of random numbers, so
+    that what a fold learns depends on which folds are trained with it.
 
     Parameters
     ----------
@@ -160,6 +164,7 @@ def training(model, emg, starts, targets, fold, run, progress=None):
             f"learning_rate={run.learning_rate}"
         )
     model.load_state_dict(best_weights)
+    adam.zero_grad()  # a compiled twin lives until the next garbage collection: not its gradients
     model.eval()
     return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
 
@@ -201,8 +206,9 @@ def _optimiser(model, run):
 def _compiled(model, run):
     """The model, sharing its weights and compiled for one size of batch, where that pays.
 
-    ML-DRSNet at full width on a GPU: most of its time are steps between the convolutions. Compiled
-    once for each window, whatever the fold and the number of motor units.
+    ML-DRSNet at full width on a GPU: most of its time are steps between the convolutions. A process
+    compiles once for each W, whatever the fold and the number of motor units (and batch sizes
+    and channels, up to torch's limit of eight kinds).
     """
     if device().type == "cuda" and isinstance(model, MLDRSNet) and run.width == 1:
         model = copy(model)
@@ -240,5 +246,6 @@ def _forward(model, x, bf16):
 @torch.inference_mode()
 def _logits(model, view, starts, bf16):
     model.eval()
-    parts = torch.split(starts, 1024 if starts.is_cuda else 128)
+    size = max(64, 2**15 // view.shape[1]) if starts.is_cuda else 128  # a GPU: for its memory
+    parts = torch.split(starts, size)
     return torch.cat([_forward(model, _gather(view, part), bf16) for part in parts])

@@ -1,5 +1,6 @@
 """What keeps a GPU busy with small batches: trainings side by side, replayed as CUDA graphs."""
 
+import warnings
 from collections import Counter
 from functools import cache
 
@@ -14,8 +15,11 @@ def together(trainings):
     Parameters
     ----------
     trainings : sequence of generator
-        Each yields pairs: a step, and the window numbers of a batch to call it with. A step reads
-        and writes nothing else that changes its place in the memory of the GPU.
+        Each yields pairs: a step, and the window numbers of a batch to call it with. On a GPU the
+        same step with as many windows is captured when it comes for the third time, and replayed
+        from then on: its Python does not run again (no counters, no change of mode), it must not
+        wait for the GPU (`.item()`), and what it reads and writes, but for the batch, has to stay
+        in its place in memory.
 
     Returns
     -------
@@ -50,7 +54,7 @@ class SideBySide:
 
     def __init__(self):
         self.seen, self.graphs, self.pool = Counter(), {}, torch.cuda.graph_pool_handle()
-        self.main = torch.cuda.Stream()  # the default stream cannot be captured
+        self.main = _stream("main")  # the default stream cannot be captured
 
     def __call__(self, steps):
         """Take steps, pairs of a callable and its batch."""
@@ -63,7 +67,9 @@ class SideBySide:
         key = tuple((step, len(batch)) for step, batch in steps)
         self.seen[key] += 1
         if self.seen[key] <= EAGER:
-            self._abreast(steps)
+            with warnings.catch_warnings():  # an optimiser that can be captured wants to be
+                warnings.filterwarnings("ignore", ".*constructed with capturable=True")
+                self._abreast(steps)
             return
         if key not in self.graphs:
             self.graphs[key] = self._capture(steps)
@@ -89,6 +95,6 @@ class SideBySide:
 
 
 @cache
-def _stream(number):
+def _stream(name):
     """Always the same streams, since memory that one has freed serves no other."""
     return torch.cuda.Stream()

@@ -40,7 +40,7 @@ class Run:
         Probability from which a window counts as a discharge; 0.5 is our reading.
     bf16 : bool, optional
         Compute in bfloat16 (`torch.autocast`), the weights stay in float32. Default: where the
-        device has instructions for it (`bf16_supported`).
+        device has instructions for it (`engine.bf16_supported`).
     decay : bool
         Let the learning rate fall to 0 along half a cosine, epoch by epoch; not in the paper.
     width : float

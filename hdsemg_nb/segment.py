@@ -41,7 +41,7 @@ class Normalisation(NamedTuple):
     def apply(self, emg):
         """Normalised EMG, float32 of the shape of `emg`: (channels, samples).
 
-        In memory sample by sample, as `train` gathers windows.
+        In memory sample by sample, as `engine` gathers windows.
         """
         return (self.matrix @ (emg - self.mean)).astype(np.float32, order="F")
 

@@ -281,7 +281,7 @@ def _warn_of_failures(folder):
 
 
 def dry_run(recordings, runs, folder, only=(), workers=0, scheduler="", known=None):
-    """What a sweep takes, measured with a few batches of each network and window on its workers.
+    """What a sweep takes, measured with a short training of each network and window on its workers.
 
     Parameters
     ----------
@@ -332,7 +332,8 @@ def _windows_per_second(recording, run):
     """Speed of one process on 16 windows, or if that is fast, on what takes about two seconds.
 
     On a GPU, which trains the folds side by side, on the whole recording: the first epochs compile
-    and capture what the last one replays.
+    and capture what the last one replays. Where processes share a GPU and do not all measure it
+    at the same time, the sum of their speeds is too high.
     """
     if device().type == "cuda":
         return _speed(recording, replace(run, epochs=4), recording.n_samples)

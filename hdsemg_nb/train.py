@@ -58,7 +58,7 @@ class FittedNetwork(NamedTuple):
     run: Run
     normalisation: segment.Normalisation  # fitted to the training windows
     offsets: np.ndarray  # samples by which the label of each motor unit is moved
-    history: pd.DataFrame  # of `fit`
+    history: pd.DataFrame  # of `engine.fit`
 
     def predict(self, emg, starts):
         """Probability of a discharge in each window, shape (windows, motor units).

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 import torch
 from distributed import LocalCluster
 
-from hdsemg_nb import metrics, params, paths, results, segment, sweep
+from hdsemg_nb import cluster, metrics, params, paths, results, segment, sweep
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.models import OURS
 from hdsemg_nb.recording import Recordings
@@ -26,8 +27,8 @@ RUNS = [dataclasses.replace(RUN, seed=seed) for seed in range(4)]
 @pytest.fixture(scope="module")
 def workers():
     """Two worker processes for all tests, which is quicker than two for each."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        yield cluster
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as processes:
+        yield processes
 
 
 @pytest.fixture
@@ -242,6 +243,26 @@ def test_dry_run_counts_what_is_left(compute, workers, two, tmp_path):
     assert table["hours"][:2].tolist() == pytest.approx(hours[:2].astype(float).tolist())
     assert table["hours"][3] == pytest.approx(table["hours"][:2].sum())
     assert (table["windows_per_second"][:2] > 10).all()
+
+
+def test_dry_run_on_a_gpu_measures_a_replayed_epoch_of_all_folds(planted, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweep, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(sweep, "_speed", lambda *task: asked.append(task) or 5.0)
+    assert sweep._windows_per_second(planted, RUN) == 5.0
+    ((recording, run, n_train),) = asked
+    assert recording is planted and run == dataclasses.replace(RUN, epochs=4)
+    assert n_train == planted.n_samples
+
+
+def test_processes_share_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(cluster, "LocalCluster", lambda **settings: nullcontext(settings))
+    monkeypatch.setattr(cluster, "Client", lambda processes: processes)
+    with cluster.connect() as settings:
+        assert settings["n_workers"] == cluster.ON_A_GPU == 3
+    with cluster.connect(workers=5) as settings:
+        assert settings["n_workers"] == 5
 
 
 def test_dry_run_leaves_out_what_is_known(compute, workers, two, tmp_path):

@@ -136,6 +136,17 @@ def test_predictions_cover_exactly_the_tested_windows(planted):
     assert result.counts[["tp", "fn"]].sum(axis=1).sum() == result.labels[tested].sum()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there folds share their random numbers")
+def test_a_fold_learns_the_same_whatever_is_trained_beside_it(planted):
+    run = dataclasses.replace(RUN, epochs=1, tested_folds=1)
+    alone, first = (
+        cross_validate(planted.crop(0, 2), dataclasses.replace(run, tested_folds=n), False)
+        for n in (1, 2)
+    )
+    tested = np.isfinite(alone.predictions)
+    np.testing.assert_array_equal(alone.predictions[tested], first.predictions[tested])
+
+
 def test_offsets_are_fitted_for_each_fold_and_scored_on_shifted_labels(planted):
     late = [d + 25 for d in planted.discharges]  # marks far behind the action potentials
     moved = dataclasses.replace(planted, discharges=late)

@@ -2,9 +2,9 @@
 
 Both sides train the same networks on the same random data on the same two CPU cores, in turns.
 The naive loop: windows copied into one tensor, TensorDataset, DataLoader, float32, one process with
-two threads. Ours: `engine.fit` in two processes with one thread each, which train a fold each and
-keep freed memory (`cluster.MEMORY`), as in the sweep. On a GPU each side is one process, and ours
-trains all folds of a run side by side.
+two threads. Ours: `engine.training` in two processes with one thread each, which train a fold each
+and keep freed memory (`cluster.MEMORY`), as in the sweep. On a GPU each side is one process, and
+ours trains all folds of a run side by side.
 """
 
 import os
@@ -75,7 +75,7 @@ def naive_epoch(model, run, n_windows):
 
 
 def our_epoch(model, run, n_windows):
-    """The last epoch of `engine.fit`, which also validates on one window; otherwise `naive_epoch`.
+    """The last epoch of `engine.training`, which also validates on one window; as `naive_epoch`.
 
     On a GPU in `N_FOLDS` trainings side by side.
     """
