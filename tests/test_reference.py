@@ -43,6 +43,7 @@ def test_a_reference_run_is_found_again(profile, counts):
         (counts["subject"] == recording.subject)
         & (counts["mvc"] == recording.mvc)
         & (counts["network"] == run.network)
+        & (counts["window"] == run.window)
         & (counts["step"] == run.step)
         & (counts["split"] == run.split)
         & (counts["fold"] == 0)
