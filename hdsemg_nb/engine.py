@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from hdsemg_nb import gpu
+from hdsemg_nb import gpu, metrics
 from hdsemg_nb.filter_network import MUFNet
 from hdsemg_nb.models import MLDRSNet
 
@@ -125,6 +125,7 @@ def training(model, emg, starts, targets, fold, run, progress=None):
     adam, schedule = _optimiser(model, run)
     shuffle = torch.Generator().manual_seed(run.seed)
     total, val_loss = torch.zeros(2, device=device())
+    hits = torch.zeros(3, targets.shape[1], device=device())  # tp, fp, fn of each motor unit
     compiled = _compiled(model, run)
 
     def step(batch):
@@ -138,9 +139,12 @@ def training(model, emg, starts, targets, fold, run, progress=None):
 
     def validate(batch):
         logits = _logits(model, view, starts[batch], run.bf16)
-        val_loss.copy_(binary_cross_entropy_with_logits(logits, targets[batch]))
+        truth, found = targets[batch], (torch.sigmoid(logits) >= run.threshold).float()
+        val_loss.copy_(binary_cross_entropy_with_logits(logits, truth))
+        tp, fp, fn = found * truth, found * (1 - truth), (1 - found) * truth
+        hits.copy_(torch.stack([x.sum(0) for x in (tp, fp, fn)]))
 
-    history, best, best_weights = [], np.inf, None
+    history, lowest, highest = [], _Best(model), _Best(model)
     for epoch in range(run.epochs):
         began = perf_counter()
         total.zero_()
@@ -152,21 +156,42 @@ def training(model, emg, starts, targets, fold, run, progress=None):
             schedule.step()
         yield validate, val
         losses = total.item() / len(train), val_loss.item()
-        history.append((epoch, *losses, perf_counter() - began))
-        if losses[1] < best:
-            best = losses[1]
-            best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        f1 = _mean_f1(hits.cpu().numpy())
+        history.append((epoch, *losses, f1, perf_counter() - began))
+        lowest.offer(epoch, -losses[1])
+        highest.offer(epoch, f1)
         if progress is not None:
             progress.update()
-    if best_weights is None:
+        if run.patience and epoch - lowest.epoch >= run.patience:
+            break
+    if lowest.weights is None:
         raise FloatingPointError(
             "the validation loss was never finite; check the normalisation and "
             f"learning_rate={run.learning_rate}"
         )
-    model.load_state_dict(best_weights)
+    model.load_state_dict(lowest.weights)
     adam.zero_grad()  # a compiled twin lives until the next garbage collection: not its gradients
     model.eval()
-    return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "seconds"])
+    columns = ["epoch", "train_loss", "val_loss", "val_f1", "seconds"]
+    return pd.DataFrame(history, columns=columns), highest.weights
+
+
+def _mean_f1(counts):
+    """Mean F1 of the motor units with positives, 0 when there is none."""
+    f1 = metrics.scores(*counts).f1
+    return np.nansum(f1) / max(1, np.isfinite(f1).sum())
+
+
+class _Best:
+    """The weights of the epoch with the highest score so far."""
+
+    def __init__(self, model):
+        self.model, self.score, self.epoch, self.weights = model, -np.inf, 0, None
+
+    def offer(self, epoch, score):
+        if score > self.score:
+            self.score, self.epoch = score, epoch
+            self.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
 
 def predict(model, emg, starts, window, bf16=None):

@@ -16,10 +16,9 @@ import torch
 
 from hdsemg_nb import __version__, paths
 from hdsemg_nb.engine import bf16_supported
-from hdsemg_nb.train import FILTER, cross_validate
+from hdsemg_nb.runs import FILTER, Run
+from hdsemg_nb.train import cross_validate
 
-# settings that older results lack
-LATER = {"decay": False, "width": 1.0, "train_seconds": None, "without": ""}
 FAILED = ".failed"  # suffix of the record of a failed run
 
 # settings that the motor-unit filter has no use for
@@ -52,7 +51,7 @@ def compute(recording, run):
     result = cross_validate(recording, run, progress=False)
     seconds = round(perf_counter() - began, 1)
     return {
-        "run": asdict(run),
+        "run": run.settings(),
         "about": {**describe(recording), "seconds": seconds, **_machine(run)},
         "counts": result.counts.to_dict("list"),
         "history": result.history.round(6).to_dict("list"),
@@ -133,7 +132,7 @@ def write_failure(path, error, about, run=None):
         None when the recording could not be read.
     """
     document = {
-        "run": asdict(run) if run else {},
+        "run": run.settings() if run else {},
         "about": {**about, "date": date.today().isoformat()},
         "error": f"{type(error).__name__}: {error}",
         "traceback": "".join(traceback.format_exception(error)),
@@ -213,8 +212,8 @@ def _counts(document):
     history = pd.DataFrame(document["history"])
     if len(history):
         folds = history.groupby("fold")
-        best = history.loc[folds["val_loss"].idxmin()].set_index("fold")["epoch"]
-        table["best_epoch"] = table["fold"].map(best)
+        for name, best in [("best", folds["val_loss"].idxmin()), ("f1", folds["val_f1"].idxmax())]:
+            table[f"{name}_epoch"] = table["fold"].map(history.loc[best].set_index("fold")["epoch"])
         table["epoch_seconds"] = table["fold"].map(folds["seconds"].mean())
     return table
 
@@ -226,7 +225,7 @@ def _history(document):
 
 def _with_facts(table, document):
     """Table with the settings and facts of the run in every row."""
-    facts = _shown({**LATER, **document["run"], **document["about"]})
+    facts = _shown({**asdict(Run(**document["run"])), **document["about"]})
     return table.assign(**{name: [value] * len(table) for name, value in facts.items()})
 
 

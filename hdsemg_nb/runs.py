@@ -1,6 +1,6 @@
 """What a run is: one decoder with all its settings."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 
 from hdsemg_nb import segment
 from hdsemg_nb.filter_network import ABLATIONS
@@ -45,6 +45,9 @@ class Run:
         Let the learning rate fall to 0 along half a cosine, epoch by epoch; not in the paper.
     width : float
         Of ML-DRSNet, see `models.MLDRSNet`; 1 for every other decoder.
+    patience : int, optional
+        End the training when the validation loss has not fallen for so many epochs; default never.
+        Not in the paper.
     train_seconds : float, optional
         Train on so much signal alone, the training windows nearest to the middle of the recording;
         default all of them. Not in the paper.
@@ -76,6 +79,7 @@ class Run:
     bf16: bool | None = None
     decay: bool = False
     width: float = 1.0
+    patience: int | None = None
     train_seconds: float | None = None
     without: str = ""
     seed: int = 0
@@ -97,12 +101,25 @@ class Run:
             "batch_size": self.batch_size >= 2,
             "threshold": 0 < self.threshold < 1,
             "width": self.width == 1 or (self.network == "ML-DRSNet" and 0 < self.width < 1),
+            "patience": self.patience is None or self.patience >= 1,
             "train_seconds": self.train_seconds is None or self.train_seconds > 0,
             "without": self.without == "" or (self.network == OURS and self.without in ABLATIONS),
         }
         for name, fine in allowed.items():
             if not fine:
                 raise ValueError(f"{name}={getattr(self, name)!r}: {RULES[name]}")
+
+    def settings(self):
+        """What says all about the run: network, window, step, and what differs from the defaults.
+
+        A result is named and recorded by these, so that a setting added later renames nothing.
+        """
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            name: value
+            for name, (value, default) in values.items()
+            if default is MISSING or value != default
+        }
 
 
 RULES = {
@@ -119,6 +136,7 @@ RULES = {
     "batch_size": "at least 2 windows, batch normalisation needs them",
     "threshold": "a probability between 0 and 1",
     "width": "above 0 and at most 1, and 1 for any decoder but ML-DRSNet",
+    "patience": "at least 1 epoch, or none to train all of them",
     "train_seconds": "above 0 s, or none for all",
     "without": f"a part of {OURS}, one of {list(ABLATIONS)}; empty for any other decoder",
 }

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -96,11 +96,7 @@ def digest(recording, run):
 
 
 def _digest(content, run):
-    settings = {**asdict(run), "recording": content}
-    for name, value in results.LATER.items():  # older results keep their names
-        if settings[name] == value:
-            del settings[name]
-    settings = json.dumps(settings, sort_keys=True)
+    settings = json.dumps({**run.settings(), "recording": content}, sort_keys=True)
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
@@ -236,7 +232,6 @@ def _gather(works, known):
     old = known[known["run"].isin(set(order) - set(new.get("run", ())))]
     if old.empty:
         return new
-    old = old.assign(**{name: v for name, v in results.LATER.items() if name not in old})
     table = pd.concat([new, old], ignore_index=True)
     return table.sort_values(
         "run", key=lambda run: run.map(order), kind="stable", ignore_index=True

@@ -1,5 +1,6 @@
 """Train a decoder on the folds of a recording and test it."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,7 +28,9 @@ class Result:
     ----------
     counts : pandas.DataFrame
         `metrics.count_table` of every tested fold, and the same of its validation windows in
-        columns val_n_windows, val_tp, val_fp, val_fn.
+        columns val_n_windows, val_tp, val_fp, val_fn; of a network f1_tp, f1_fp, f1_fn: the test
+        with the weights of the highest validation F1, mean over motor units, in place of those of
+        the lowest validation loss.
     history : pandas.DataFrame
         Columns fold, epoch, train_loss, val_loss, seconds; empty for the motor-unit filter.
     predictions : numpy.ndarray, shape (windows, motor units)
@@ -58,7 +61,14 @@ class FittedNetwork(NamedTuple):
     run: Run
     normalisation: segment.Normalisation  # fitted to the training windows
     offsets: np.ndarray  # samples by which the label of each motor unit is moved
-    history: pd.DataFrame  # of `engine.fit`
+    history: pd.DataFrame  # of `engine.training`
+    f1_weights: dict  # those of the highest validation F1; the model has those of the lowest loss
+
+    def of_highest_f1(self):
+        """The same network with the weights of the highest validation F1."""
+        model = deepcopy(self.model)
+        model.load_state_dict(self.f1_weights)
+        return self._replace(model=model)
 
     def predict(self, emg, starts):
         """Probability of a discharge in each window, shape (windows, motor units).
@@ -139,8 +149,8 @@ def _fold_training(recording, run, starts, fold, progress):
     if run.network == OURS:
         shifts = shift_matrices(recording.grid, normalisation)
         model.initialise(filters, labels[fold.train].mean(axis=0), shifts)
-    history = yield from training(model, emg, starts, labels, fold, run, progress)
-    return FittedNetwork(model, run, normalisation, offsets, history)
+    history, f1_weights = yield from training(model, emg, starts, labels, fold, run, progress)
+    return FittedNetwork(model, run, normalisation, offsets, history, f1_weights)
 
 
 def run_labels(recording, run, starts, offsets):
@@ -205,7 +215,12 @@ def cross_validate(recording, run, progress=True):
             labels[fold.test], predictions[fold.test] = targets[fold.test], test
             table = metrics.count_table(targets[fold.test], test >= run.threshold, fold=k)
             validation = metrics.count_table(targets[fold.val], val >= run.threshold)
-            counts.append(table.join(validation[COUNTED].add_prefix("val_")))
+            table = table.join(validation[COUNTED].add_prefix("val_"))
+            if isinstance(fitted, FittedNetwork):
+                other = fitted.of_highest_f1().predict(recording.emg, starts[fold.test])
+                other = metrics.count_table(targets[fold.test], other >= run.threshold)
+                table = table.join(other[COUNTED[1:]].add_prefix("f1_"))
+            counts.append(table)
             history.append(fitted.history.assign(fold=k))
             offsets.append(fitted.offsets)
     counts, history = (pd.concat(x, ignore_index=True) for x in (counts, history))
