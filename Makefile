@@ -1,11 +1,9 @@
 PYTHON  ?= python3
-PROFILE ?= quick
+PROFILE ?=
 BIN     := .venv/bin
-RESULTS ?= reference/tables/counts.csv
-OUTPUT  ?= reference
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 
-.PHONY: help reproduce figures reference test lab notebooks sample benchmark lint lock clean
+.PHONY: help reproduce test fast lint lab notebooks sweep benchmark lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -18,32 +16,22 @@ help:  ## list the targets
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
-reproduce: .venv/ready  ## run every notebook (PROFILE=quick): all figures and tables
-	$(BIN)/python -m hdsemg_nb.params params/$(PROFILE).yaml
-	@mkdir -p runs/$(PROFILE)
+reproduce: .venv/ready  ## run every notebook: all figures and tables from results/, some results checked
+	@mkdir -p runs/notebooks
 	@for notebook in $(notdir $(NOTEBOOKS)); do \
-	  $(BIN)/papermill notebooks/$$notebook runs/$(PROFILE)/part_$$notebook \
-	    -f params/$(PROFILE).yaml -k python3 --log-level ERROR || exit 1; \
-	  mv runs/$(PROFILE)/part_$$notebook runs/$(PROFILE)/$$notebook; \
+	  changes=params/$(PROFILE)/$${notebook%.ipynb}.yaml; \
+	  test -f "$$changes" && changes="-f $$changes" || changes=; \
+	  $(BIN)/papermill notebooks/$$notebook runs/notebooks/$$notebook $$changes \
+	    -k python3 --log-level ERROR || exit 1; \
 	done
-	$(BIN)/python -m hdsemg_nb.report params/$(PROFILE).yaml
-	@echo "Executed notebooks: runs/$(PROFILE)/"
+	$(BIN)/python -m hdsemg_nb.chapters.report
+	@echo "Executed notebooks: runs/notebooks/"
 
-figures: .venv/ready  ## tables 2, 3, 5-10 and figures 4-11 from RESULTS (a sweep's counts) into OUTPUT
-	@mkdir -p runs/figures
-	@for notebook in 04_window_and_step 05_comparison; do \
-	  $(BIN)/papermill notebooks/$$notebook.ipynb runs/figures/$$notebook.ipynb -k python3 \
-	    -p profile $(notdir $(OUTPUT)) -p output $(OUTPUT) -p results $(RESULTS) --log-level ERROR \
-	    || exit 1; \
-	done
-	$(BIN)/python -m hdsemg_nb.report $(OUTPUT) $(RESULTS)
-
-reference: .venv/ready  ## train what reference.yaml lists: hours; the sweep resumes
-	$(BIN)/python -m hdsemg_nb.sweep params/reference.yaml
-	$(BIN)/python -m hdsemg_nb.robustness params/reference.yaml
-
-test: lint  ## unit tests, and the notebooks against their stored outputs
+test: lint  ## everything: unit tests, the slow ones too, and the notebooks against their outputs
 	$(BIN)/python -m pytest
+
+fast: lint  ## the quick unit tests alone
+	$(BIN)/python -m pytest tests hdsemg_nb -m "not slow"
 
 lint: .venv/ready  ## ruff on package, tests and notebooks
 	$(BIN)/ruff check .
@@ -52,18 +40,18 @@ lint: .venv/ready  ## ruff on package, tests and notebooks
 lab: .venv/ready  ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab notebooks
 
-notebooks: .venv/ready  ## store the smoke outputs in the committed notebooks again
-	rm -rf runs/smoke
+notebooks: .venv/ready  ## store the outputs in the committed notebooks again
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS) \
 	  --ExecutePreprocessor.record_timing=False
 	$(BIN)/jupyter nbconvert --to notebook --inplace $(NOTEBOOKS) \
 	  --CoalesceStreamsPreprocessor.enabled=True
 
-sample: .venv/ready  ## all networks on the real recording: hours; resumes (params/sample_runs.yaml)
-	$(BIN)/python -m hdsemg_nb.sweep
+STUDY ?= protocol
+sweep: .venv/ready  ## compute what the results of a STUDY lack (params/sweeps/): hours; resumes
+	$(BIN)/python -m hdsemg_nb.sweep params/sweeps/$(STUDY).yaml
 
 benchmark: .venv/ready  ## training and prediction speed against the usual ways; a quarter of an hour
-	$(BIN)/python -m hdsemg_nb.benchmark
+	$(BIN)/python -m benchmarks
 
 lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --allow-unsafe --extra dev --strip-extras \

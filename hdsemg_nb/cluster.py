@@ -4,11 +4,8 @@ Both are Dask distributed. A worker that dies is replaced where it can be, and w
 computing is computed again by another one.
 """
 
-import fcntl
-import time
 from collections import deque
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import dask
 import torch
@@ -19,7 +16,7 @@ THREADS = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THR
 # Dask has its workers give freed memory back at once. Training frees and takes the same memory in
 # every batch: kept, it is up to 1.7 times as fast.
 MEMORY = dict.fromkeys(["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"], 2**30)
-ON_A_GPU = 3  # processes that share a GPU: it computes for one while others prepare their data
+ON_A_GPU = 2  # processes that share a GPU: it computes for one while the other prepares its data
 SETTINGS = {
     # a recording travels inside its task, so that it is not lost with a worker
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
@@ -82,93 +79,38 @@ def capacity(client):
     return sum(worker["nthreads"] for worker in workers), None
 
 
-class Claims:
-    """Which process computes what, when several sweeps share a folder.
-
-    A claim is a lock on one byte of the file .claims in the folder, at the place its name, a
-    hexadecimal digest, gives. The operating system gives it back when the process ends, however
-    it ends, so that a killed sweep blocks nobody. Works between machines where the shared file
-    system supports POSIX locks (NFS does); a process can have one `Claims` of a folder at a time.
-
-    Parameters
-    ----------
-    folder : str or pathlib.Path
-    """
-
-    def __init__(self, folder):
-        self.file = Path(folder, ".claims").open("a")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.file.close()
-
-    def take(self, name):
-        """Claim a name; False when another process has it."""
-        try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
-
-    def release(self, name):
-        """Give a claim back."""
-        fcntl.lockf(self.file, fcntl.LOCK_UN, 1, _place(name))
-
-
-def _place(name):
-    return int(name[:15], 16)  # below the largest file offset, 2**63
-
-
-def compute(client, works, submit, claims):
-    """Compute works as workers get free, in their order as far as no other process is at them.
-
-    No more are submitted than the workers compute at a time, so that another sweep on the same
-    folder finds something to do; workers may come and go.
+def compute(client, works, submit):
+    """Compute works as workers get free, in their order; workers may come and go.
 
     Parameters
     ----------
     client : distributed.Client
     works : iterable
-        Each with a `path`, the file of its result, named by a digest. It is claimed while it is
-        computed and its file written.
     submit : callable
-        Called with a work and the resources it asks for, returns a distributed.Future.
-    claims : Claims
+        Called with a work and the resources it asks for, returns a distributed.Future, or None when
+        the work is not to be done any more.
 
     Yields
     ------
-    work
+    work, distributed.Future
         In the order in which they are done.
-    distributed.Future or None
-        Finished; None when another process has written the file.
     """
     queue, flying = deque(works), {}
     while queue or flying:
         free, resources = capacity(client)
-        for _ in range(len(queue)):
-            if len(flying) >= free:
-                break
+        while queue and len(flying) < free:
             work = queue.popleft()
-            if not claims.take(work.path.stem):
-                queue.append(work)
-            elif work.path.exists():
-                claims.release(work.path.stem)
-                yield work, None
-            else:
-                flying[submit(work, resources)] = work
+            future = submit(work, resources)
+            if future is not None:
+                flying[future] = work
         for future in _finished(flying):
-            work = flying.pop(future)
-            yield work, future
+            yield flying.pop(future), future
             future.release()  # a worker that dies with a result still asked for has it recomputed
-            claims.release(work.path.stem)
 
 
 def _finished(flying, patience=5):
     """Futures that are done, after waiting for one; not for long, a worker may have come."""
     if not flying:
-        time.sleep(1)
         return set()
     try:
         return wait(list(flying), timeout=patience, return_when="FIRST_COMPLETED").done

@@ -12,7 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.signal import fftconvolve
 from scipy.signal.windows import hann
 
-from hdsemg_nb.metrics import Counts
+from hdsemg_nb.metrics import Counts, binary
+from hdsemg_nb.recording import discharge_times
 
 PAUSE_S = 0.4  # longer inter-discharge intervals are pauses, left out of rate and variability
 REFRACTORY_MS = 10.0  # least time between two discharges of a motor unit
@@ -42,10 +43,16 @@ def decoded_discharges(decoded, starts, window, fs, refractory_ms=REFRACTORY_MS)
     -------
     list of numpy.ndarray of int64
         Discharge times of each motor unit as samples. A time cannot be finer than the step.
+
+    Raises
+    ------
+    ValueError
+        When `decoded` holds anything but 0 and 1 (probabilities, NaN), or not a row for each start.
     """
-    centres = np.asarray(starts) + window // 2
-    columns = np.asarray(decoded, dtype=bool).T
-    return [_merged(centres[column], refractory_ms * fs / 1000) for column in columns]
+    decoded, centres = binary(decoded, "decoded"), discharge_times(starts, "starts") + window // 2
+    if len(decoded) != len(centres):
+        raise ValueError(f"decoded has {len(decoded)} windows, starts {len(centres)}")
+    return [_merged(centres[column], refractory_ms * fs / 1000) for column in decoded.T]
 
 
 def _merged(times, refractory):
@@ -58,24 +65,13 @@ def _merged(times, refractory):
     return np.array([round(np.mean(group)) for group in groups], dtype=np.int64)
 
 
-def matched_pairs(reference, found, fs, tolerance_ms=1.0):
-    """Which discharges of two trains agree, one to one, in the order of time.
+def _checked(reference, found):
+    return discharge_times(reference, "reference"), discharge_times(found, "found")
 
-    Parameters
-    ----------
-    reference, found : array_like of int, sorted
-        Discharge times as samples.
-    fs : float
-        Sampling frequency in Hz.
-    tolerance_ms : float
-        Two discharges agree when at most this far apart, in ms.
 
-    Returns
-    -------
-    numpy.ndarray of int64, shape (pairs, 2)
-        Positions in `reference` and in `found`; no other one-to-one matching has more pairs.
-    """
-    reference, found = np.asarray(reference).tolist(), np.asarray(found).tolist()
+def _pairs(reference, found, fs, tolerance_ms):
+    """Positions in both trains of the discharges that agree; no other matching has more pairs."""
+    reference, found = reference.tolist(), found.tolist()
     tolerance = tolerance_ms * fs / 1000 + 1e-9
     pairs, i, j = [], 0, 0
     while i < len(reference) and j < len(found):
@@ -95,15 +91,25 @@ def match_discharges(reference, found, fs, tolerance_ms=1.0):
 
     Parameters
     ----------
-    reference, found, fs, tolerance_ms
-        As for `matched_pairs`.
+    reference, found : array_like of int, sorted
+        Discharge times as samples.
+    fs : float
+        Sampling frequency in Hz.
+    tolerance_ms : float
+        Two discharges agree when at most this far apart, in ms.
 
     Returns
     -------
     metrics.Counts
         Three ints: matched, only in `found`, only in `reference`.
+
+    Raises
+    ------
+    ValueError
+        As everywhere in this module, when a train is not one of whole, strictly increasing samples
+        (`recording.discharge_times`).
     """
-    matched = len(matched_pairs(reference, found, fs, tolerance_ms))
+    matched = len(_pairs(*_checked(reference, found), fs, tolerance_ms))
     return Counts(matched, len(found) - matched, len(reference) - matched)
 
 
@@ -141,7 +147,7 @@ def rate_of_agreement(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.
         rate (0 when neither has a discharge), lag_ms (found after reference), matched,
         only_found, only_reference.
     """
-    reference, found = np.asarray(reference, np.int64), np.asarray(found, np.int64)
+    reference, found = _checked(reference, found)
     lag = _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms)
     c = match_discharges(reference, found - lag, fs, tolerance_ms)
     return Agreement(c.tp / max(sum(c), 1), 1000 * lag / fs, *c)
@@ -155,6 +161,8 @@ def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
     """
     if len(reference) == 0 or len(found) == 0:
         return 0
+    first = min(reference[0], found[0])
+    reference, found = reference - first, found - first
     largest, tolerance = round(largest_lag_ms * fs / 1000), int(tolerance_ms * fs / 1000 + 1e-9)
     train = np.zeros(max(reference[-1], found[-1]) + 2 * largest + 1)
     train[found + largest] = 1
@@ -166,7 +174,7 @@ def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
     for k in np.lexsort((np.abs(lags), -exact, -with_near)):
         if with_near[k] <= most:
             break
-        matched = len(matched_pairs(reference, found - lags[k], fs, tolerance_ms))
+        matched = len(_pairs(reference, found - lags[k], fs, tolerance_ms))
         if matched > most:
             best, most = int(lags[k]), matched
     return best
@@ -220,7 +228,7 @@ def discharge_intervals(discharges, fs):
     -------
     numpy.ndarray of float
     """
-    intervals = np.diff(discharges) / fs
+    intervals = np.diff(discharge_times(discharges)) / fs
     return intervals[intervals < PAUSE_S]
 
 
@@ -242,7 +250,7 @@ def interval_errors(reference, found, fs, tolerance_ms=1.0):
     Parameters
     ----------
     reference, found, fs, tolerance_ms
-        As for `matched_pairs`; a constant lag does not matter within the tolerance.
+        As for `match_discharges`; a constant lag does not matter within the tolerance.
 
     Returns
     -------
@@ -250,10 +258,10 @@ def interval_errors(reference, found, fs, tolerance_ms=1.0):
         Found interval minus reference interval in ms, for each two consecutive discharges of the
         reference (no pause between them) whose matches are consecutive as well.
     """
-    pairs = matched_pairs(reference, found, fs, tolerance_ms)
+    reference, found = _checked(reference, found)
+    pairs = _pairs(reference, found, fs, tolerance_ms)
     consecutive = (np.diff(pairs, axis=0) == 1).all(axis=1)
-    a = np.diff(np.asarray(reference, dtype=np.int64)[pairs[:, 0]])
-    b = np.diff(np.asarray(found, dtype=np.int64)[pairs[:, 1]])
+    a, b = np.diff(reference[pairs[:, 0]]), np.diff(found[pairs[:, 1]])
     kept = consecutive & (a < PAUSE_S * fs)
     return 1000 * (b - a)[kept] / fs
 
@@ -277,7 +285,8 @@ def smoothed_rate(discharges, n_samples, fs, width_s=SMOOTHING_S):
     numpy.ndarray of float, shape (samples,)
         In 1/s. As if there were no discharge beyond the ends of the signal.
     """
-    train = np.bincount(np.asarray(discharges, dtype=np.int64), minlength=n_samples)[:n_samples]
+    discharges = discharge_times(discharges, n_samples=n_samples, ordered=False)
+    train = np.bincount(discharges, minlength=n_samples)
     window = hann(round(width_s * fs) // 2 * 2 + 1)
     return fs * fftconvolve(train, window / window.sum(), "same")
 
@@ -300,7 +309,8 @@ def rate_correlation(reference, found, mask, fs):
     float
         Pearson's r; NaN when one of the trains has no discharge there.
     """
-    trains = [np.asarray(times, dtype=np.int64) for times in (reference, found)]
+    pairs = (reference, "reference"), (found, "found")
+    trains = [discharge_times(times, name, ordered=False) for times, name in pairs]
     trains = [times[(times >= 0) & (times < len(mask))] for times in trains]  # a lag can lead out
     trains = [times[mask[times]] for times in trains]
     if min(map(len, trains)) == 0:

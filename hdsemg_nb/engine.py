@@ -9,8 +9,6 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hdsemg_nb import gpu, metrics
-from hdsemg_nb.filter_network import MUFNet
-from hdsemg_nb.models import MLDRSNet
 
 
 def device():
@@ -34,43 +32,6 @@ def batches(order, size):
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
-
-
-def fit(model, emg, starts, targets, fold, run, progress=None):
-    """Train a network and keep the weights of the lowest validation loss.
-
-    The signal stays where it is and each batch is gathered from it: overlapping windows are never
-    stored.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Changed in place, left in evaluation mode with its best weights.
-    emg : numpy.ndarray of float32, shape (channels, samples)
-        Normalised.
-    starts : numpy.ndarray of int64, shape (windows,)
-    targets : numpy.ndarray of 0/1, shape (windows, motor units)
-    fold : segment.Fold
-    run : Run
-        Its window, epochs, learning_rate, decay, weight_decay, batch_size, bf16, width and seed
-        are used.
-    progress : tqdm.tqdm, optional
-        A bar to advance by one each epoch.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per epoch: epoch, train_loss, val_loss (mean binary cross-entropy over windows and
-        motor units), seconds (of training and validation; of trainings side by side, of all).
-
-    Raises
-    ------
-    ValueError
-        When fewer than two windows are left for training, or none for validation.
-    FloatingPointError
-        When the validation loss is not finite in any epoch.
-    """
-    return finish([training(model, emg, starts, targets, fold, run, progress)], run.seed)[0]
 
 
 def finish(trainings, seed):
@@ -101,7 +62,25 @@ def finish(trainings, seed):
 
 
 def training(model, emg, starts, targets, fold, run, progress=None):
-    """The training of `fit` step by step, for `finish`; parameters and errors as there.
+    """The training of a network step by step, for `finish`.
+
+    The signal stays where it is and each batch is gathered from it: overlapping windows are never
+    stored.
+
+    Parameters
+    ----------
+    model : decoders.network.Network
+        Changed in place, left in evaluation mode with the weights of the lowest validation loss.
+    emg : numpy.ndarray of float32, shape (channels, samples)
+        Normalised.
+    starts : numpy.ndarray of int64, shape (windows,)
+    targets : numpy.ndarray of 0/1, shape (windows, motor units)
+    fold : segment.Fold
+    run : decoders.Run
+        Its window, epochs, learning_rate, decay, weight_decay, batch_size, bf16, patience,
+        threshold, width and seed are used.
+    progress : tqdm.tqdm, optional
+        A bar to advance by one each epoch.
 
     Yields
     ------
@@ -111,7 +90,18 @@ def training(model, emg, starts, targets, fold, run, progress=None):
     Returns
     -------
     pandas.DataFrame
-        As `fit`.
+        One row per epoch: epoch, train_loss, val_loss (mean binary cross-entropy over windows and
+        motor units), val_f1 (mean over motor units with positives), seconds (of training and
+        validation; of trainings side by side, of all).
+    dict
+        The weights of the highest validation F1.
+
+    Raises
+    ------
+    ValueError
+        When fewer than two windows are left for training, or none for validation.
+    FloatingPointError
+        When the validation loss is not finite in any epoch.
     """
     if len(fold.train) < 2 or len(fold.val) < 1:
         raise ValueError(
@@ -221,10 +211,8 @@ def _optimiser(model, run):
     """Adam with the settings of a run, and the schedule of its learning rate."""
     on_gpu = device().type == "cuda"
     rate = torch.tensor(run.learning_rate, device=device()) if on_gpu else run.learning_rate
-    grouped = isinstance(model, MUFNet)
-    parameters = model.parameter_groups(rate) if grouped else model.parameters()
     settings = dict(lr=rate, weight_decay=run.weight_decay, capturable=on_gpu)
-    adam = torch.optim.Adam(parameters, **settings, fused=True)
+    adam = torch.optim.Adam(model.parameter_groups(rate), **settings, fused=True)
     return adam, torch.optim.lr_scheduler.LambdaLR(adam, lambda epoch: _share(epoch, run))
 
 
@@ -235,7 +223,7 @@ def _compiled(model, run):
     compiles once for each W, whatever the fold and the number of motor units (and batch sizes
     and channels, up to torch's limit of eight kinds).
     """
-    if device().type == "cuda" and isinstance(model, MLDRSNet) and run.width == 1:
+    if device().type == "cuda" and model.compiled_on_gpu and run.width == 1:
         model = copy(model)
         model.features = torch.compile(model.features, dynamic=False)
     return model

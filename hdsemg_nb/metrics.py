@@ -51,20 +51,17 @@ def counts(y_true, y_pred):
     ValueError
         When the shapes differ, are not two-dimensional, or a value is neither 0 nor 1.
     """
-    y_true, y_pred = _binary(y_true, "y_true"), _binary(y_pred, "y_pred")
-    if y_true.shape != y_pred.shape:
+    true, pred = binary(y_true, "y_true"), binary(y_pred, "y_pred")
+    if true.shape != pred.shape:
         raise ValueError(
-            f"y_true has shape {y_true.shape} and y_pred {y_pred.shape}; both must be "
+            f"y_true has shape {true.shape} and y_pred {pred.shape}; both must be "
             "(windows, motor units)"
         )
-    return Counts(
-        (y_true & y_pred).sum(axis=0),
-        (~y_true & y_pred).sum(axis=0),
-        (y_true & ~y_pred).sum(axis=0),
-    )
+    return Counts(*((a & b).sum(axis=0) for a, b in ((true, pred), (~true, pred), (true, ~pred))))
 
 
-def _binary(y, name):
+def binary(y, name):
+    """Labels or predictions as bool (windows, motor units); ValueError when they are neither."""
     y = np.asarray(y)
     if y.ndim != 2:
         raise ValueError(f"{name} has shape {y.shape}, expected (windows, motor units)")
@@ -92,7 +89,7 @@ def scores(tp, fp, fn):
     Raises
     ------
     ValueError
-        When a count is negative.
+        When a count is negative or NaN.
 
     Examples
     --------
@@ -101,8 +98,8 @@ def scores(tp, fp, fn):
     """
     tp, fp, fn = (np.asarray(x, dtype=float) for x in (tp, fp, fn))
     for name, x in dict(tp=tp, fp=fp, fn=fn).items():
-        if (x < 0).any():
-            raise ValueError(f"{name} holds {x.min():g}, a count cannot be negative")
+        if not (x >= 0).all():
+            raise ValueError(f"{name} holds {x.min():g}, a count is 0 or more")
     positives = np.where(tp + fn > 0, tp + fn, np.nan)
     precision = np.where(positives > 0, tp / np.maximum(tp + fp, 1), np.nan)
     sensitivity = tp / positives
@@ -145,10 +142,10 @@ def count_table(y_true, y_pred, **columns):
         The given columns, then motor_unit, n_windows, tp, fp, fn.
     """
     c = counts(y_true, y_pred)
-    table = pd.DataFrame({"motor_unit": range(len(c.tp)), "n_windows": len(y_true), **c._asdict()})
-    for name, value in reversed(columns.items()):
-        table.insert(0, name, value)
-    return table
+    unit = np.arange(len(c.tp))
+    return pd.DataFrame(
+        {**columns, "motor_unit": unit, "n_windows": len(y_true), **c._asdict()}, index=unit
+    )
 
 
 def recording_scores(table):

@@ -1,186 +1,76 @@
-"""Parameters of a profile (params/*.yaml): known names, right types, checked before anything runs.
+"""Parameters: a notebook declares its own in the cell tagged *parameters*; unknown ones are refused.
 
-`python -m hdsemg_nb.params FILE` checks a file.
+A profile (params/<profile>/<notebook>.yaml) lists only what differs from that cell.
 """
 
+import ast
 import difflib
-import sys
-from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import get_args
 
 import yaml
+from papermill import inspect_notebook
 
-from hdsemg_nb import sweep
-from hdsemg_nb.models import check_network
-from hdsemg_nb.train import Run
-
-
-@dataclass(frozen=True)
-class Params:
-    """Every parameter a profile may set; a notebook declares those it uses.
-
-    Parameters
-    ----------
-    profile : str
-        Name of the profile, written on every figure and table.
-    output : str
-        Folder, from the project root, for figures/ and tables/; "." for the project's own.
-    seed : int
-        Of everything drawn at random.
-    source : str
-        Recordings to analyse: "synthetic", "hug2021" or "sample".
-    folder : str
-        Of the Hug et al. 2021 files; "" for the other sources.
-    n_subjects : int
-        Participants of the synthetic cohort.
-    mvc : list
-        Its intensities in % of the maximal voluntary contraction.
-    seconds : float
-        Length of its recordings in s.
-    grid : list of dict
-        Runs of the sweep, see `sweep.expand`.
-    only : list of int
-        Numbers of the recordings to sweep, for a share of a job array; [] for all.
-    workers : int
-        Processes of the sweep; 0 for three on a GPU, else one for each core.
-    scheduler : str
-        Address of a Dask scheduler, "tcp://..."; "" for this machine.
-    results : str
-        Table of all counts, written by the sweep and read by the analysis; below the project.
-    n_decomposed : int
-        Recordings that blind source separation is tried on.
-    sample_seconds : list of float
-        First and last second of the real recording to use.
-    tour : dict
-        Settings of the network the tour trains: those of `runs.Run`, except split and seed.
-    honest_seconds : float
-        Length in s of the simulated recordings of the honest evaluation.
-    honest_runs : list of dict
-        Decoders compared on it and on the real recording, see `sweep.expand`.
-    our_runs : list of dict
-        Our own decoders, beside them where the signal is changed and in notebook 08.
-    readings : list of dict
-        Runs that are repeated for every reading of the label, see `sweep.expand`.
-    n_readings : int
-        Recordings of the first participant that they are repeated on.
-    offsets : list of int
-        Samples by which the centre of the label is moved in these.
-    timed_windows : list of int
-        Windows W at which the prediction of ML-DRSNet is timed.
-    steps : list of int
-        Steps S of the table of times.
-    timed_epochs : int
-        Of the brief training of the networks that are timed.
-    n_timed : int
-        Windows on which each exported decoder is timed.
-    n_motor_units : int
-        Motor units M assumed where only sizes are computed, and at most decoded where times are
-        measured.
-    windows : list of int
-        Windows W in samples.
-    """
-
-    profile: str
-    output: str
-    seed: int
-    source: str
-    folder: str
-    n_subjects: int
-    mvc: list
-    seconds: float
-    grid: list
-    only: list
-    workers: int
-    scheduler: str
-    results: str
-    n_decomposed: int
-    sample_seconds: list
-    tour: dict
-    honest_seconds: float
-    honest_runs: list
-    our_runs: list
-    readings: list
-    n_readings: int
-    offsets: list
-    timed_windows: list
-    steps: list
-    timed_epochs: int
-    n_timed: int
-    n_motor_units: int
-    windows: list
+from hdsemg_nb import paths
 
 
-def check(settings, kind=Params, where="the parameters"):
-    """Refuse a name that is not known and a value of the wrong type.
+class _OneValuePerKey(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would take the last without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key!r} stands twice, line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path):
+    """Read a YAML file of settings.
 
     Parameters
     ----------
-    settings : dict
-    kind : type
-        Dataclass whose fields are the known names.
-    where : str
-        What the message says the settings belong to.
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    dict
 
     Raises
     ------
     ValueError
-        Names the parameter, the value, what is expected, and the nearest known name.
+        When it is empty, no mapping, no YAML, or a key stands twice; names the file.
     """
-    known = {field.name: field.type for field in fields(kind)}
-    for name, value in settings.items():
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _OneValuePerKey)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {content!r}, expected lines such as name: value")
+    return content
+
+
+def refuse_unknown(names, known, where):
+    """Refuse a name that is not known, with the nearest that is.
+
+    Parameters
+    ----------
+    names, known : iterable of str
+    where : str
+        What the message says the names belong to.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name in names:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = difflib.get_close_matches(str(name), list(known), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"Unknown parameter {name!r} in {where}.{hint} Known: {sorted(known)}")
-        if not _fits(value, known[name]):
-            advice = " (in YAML write 1.0e-3, not 1e-3)" if known[name] is float else ""
-            raise ValueError(
-                f"{name}={value!r} in {where} is {type(value).__name__}, "
-                f"expected {getattr(known[name], '__name__', known[name])}{advice}"
-            )
-    if "tour" in settings and kind is Params:
-        _check_tour(settings["tour"])
-    for name in ("grid", "honest_runs", "our_runs", "readings"):
-        for number, entry in enumerate(settings.get(name, ())):
-            _check_entry(entry, f"entry {number} of {name}")
 
 
-def _check_tour(tour):
-    check(tour, Run, "tour")
-    for name in ("split", "seed"):
-        if name in tour:
-            raise ValueError(f"{name} in tour: the notebook sets it, leave it out")
-    missing = {"network", "window", "step"} - set(tour)
-    if missing:
-        raise ValueError(f"tour lacks {sorted(missing)}")
-    check_network(tour["network"], tour["window"])
-    Run(**tour)  # refuses impossible values
-
-
-def _check_entry(entry, where):
-    """Refuse settings of a grid that stand for an impossible run."""
-    if not isinstance(entry, dict):
-        raise ValueError(f"{where} is {entry!r}, expected settings such as network: ML-DCNN")
-    for name, value in entry.items():
-        for item in value if isinstance(value, list) else [value]:
-            check({name: item}, Run, where)
-    missing = {"network", "window", "step"} - set(entry)
-    if missing:
-        raise ValueError(f"{where} lacks {sorted(missing)}")
-    sweep.expand([entry])
-
-
-def _fits(value, kind):
-    if kind is float:
-        kind = int | float
-    if isinstance(value, bool):
-        return bool in (kind, *get_args(kind))
-    return isinstance(value, kind)
-
-
-def check_notebook(namespace):
+def check(namespace, notebook):
     """Check the parameters of a notebook: call it right after the parameters cell.
 
     papermill only logs a parameter that the notebook does not declare, but it does define it, so
@@ -190,14 +80,29 @@ def check_notebook(namespace):
     ----------
     namespace : dict
         `globals()` of the notebook.
+    notebook : str
+        Its name in notebooks/, without the suffix.
 
     Raises
     ------
     ValueError
-        As `check`.
+        For a name that its cell does not declare, or a value of another type than the one there.
     """
-    first = namespace.setdefault("_parameters", _user_names(namespace))  # a later call: the same
-    check({name: namespace[name] for name in first})
+    declared = inspect_notebook(str(paths.NOTEBOOKS / f"{notebook}.ipynb"))
+    given = namespace.setdefault("_parameters", _user_names(namespace))  # a later call: the same
+    refuse_unknown(given, declared, f"the parameters of {notebook}")
+    for name in given:
+        default, value = ast.literal_eval(declared[name]["default"]), namespace[name]
+        if default is not None and not _alike(value, default):
+            raise ValueError(
+                f"{name}={value!r} in the parameters of {notebook} is {type(value).__name__}, "
+                f"expected {type(default).__name__} as in {name} = {default!r}"
+            )
+
+
+def _alike(value, default):
+    kinds = (int, float) if isinstance(default, float) else type(default)
+    return isinstance(value, kinds) and isinstance(value, bool) == isinstance(default, bool)
 
 
 def _user_names(namespace):
@@ -205,31 +110,3 @@ def _user_names(namespace):
     other = (ModuleType, FunctionType, type)
     names = [name for name in namespace if not name.startswith("_") and name not in hidden]
     return [name for name in names if not isinstance(namespace[name], other)]
-
-
-def load(path):
-    """Read and check a profile.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-
-    Returns
-    -------
-    Params
-
-    Raises
-    ------
-    ValueError
-        When a parameter is unknown, missing or of the wrong type; names the file.
-    """
-    settings = yaml.safe_load(Path(path).read_text())
-    check(settings, where=str(path))
-    missing = {field.name for field in fields(Params)} - set(settings)
-    if missing:
-        raise ValueError(f"{path} lacks the parameters {sorted(missing)}")
-    return Params(**settings)
-
-
-if __name__ == "__main__":
-    print(load(sys.argv[1]))

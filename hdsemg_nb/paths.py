@@ -7,6 +7,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 DATA = PROJECT / "data"  # downloaded recordings, not in git
 NOTEBOOKS = PROJECT / "notebooks"
 PARAMS = PROJECT / "params"
+RESULTS = PROJECT / "results"  # committed results, one file for each study
+OUTPUT = Path(os.environ.get("HDSEMG_NB_OUTPUT", PROJECT))  # tests write elsewhere
 SAMPLE_COUNTS = PROJECT / "tables" / "sample_recording_counts.csv"  # written by `make sample`
 REFERENCE = PROJECT / "reference" / "tables"  # written by `make reference` and `make figures`
 
@@ -17,8 +19,7 @@ def output_folder(folder, kind):
     Parameters
     ----------
     folder : str
-        `output` of the parameters: "." for the project's own figures/ and tables/, or for
-        example "runs/smoke".
+        `output` of the parameters: "." for the project's own figures/ and tables/.
     kind : str
         Name of the subfolder.
 
@@ -26,7 +27,7 @@ def output_folder(folder, kind):
     -------
     pathlib.Path
     """
-    path = PROJECT / folder / kind
+    path = OUTPUT / folder / kind
     path.mkdir(parents=True, exist_ok=True)
     return path
 

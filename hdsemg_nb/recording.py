@@ -1,8 +1,11 @@
 """One HD-sEMG recording with its discharge times, checked when it is made."""
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
+from pathlib import PurePath
 
 import numpy as np
 
@@ -21,27 +24,31 @@ class Grid:
     Raises
     ------
     ValueError
-        When a position is negative or used twice, or `ied_mm` is not positive.
+        When a position is no whole number, negative or used twice, or `ied_mm` is not positive.
     """
 
     electrodes: np.ndarray
     ied_mm: float
 
     def __post_init__(self):
-        electrodes = np.array(self.electrodes, dtype=np.int64)
-        if electrodes.ndim != 2 or electrodes.shape[1] != 2:
+        electrodes = np.array(self.electrodes)
+        if electrodes.ndim != 2 or electrodes.shape[1] != 2 or electrodes.dtype.kind not in "iuf":
             raise ValueError(
-                f"electrodes has shape {electrodes.shape}, expected (channels, 2): row, column"
+                f"electrodes has shape {electrodes.shape} and dtype {electrodes.dtype}, expected "
+                "(channels, 2) whole numbers: row, column"
             )
-        if (electrodes < 0).any() or len(np.unique(electrodes, axis=0)) < len(electrodes):
-            raise ValueError("electrodes must be non-negative and each (row, column) used once")
-        if not self.ied_mm > 0:
-            raise ValueError(f"ied_mm={self.ied_mm} must be a distance above 0 mm")
-        object.__setattr__(self, "electrodes", electrodes)
+        whole = (electrodes >= 0).all() and (electrodes % 1 == 0).all()
+        if not whole or len(np.unique(electrodes, axis=0)) < len(electrodes):
+            raise ValueError(
+                "electrodes must be non-negative whole numbers and each (row, column) used once"
+            )
+        ied_mm = _number(self.ied_mm, "ied_mm", "a distance above 0 mm", lambda x: x > 0)
+        object.__setattr__(self, "electrodes", electrodes.astype(np.int64))
+        object.__setattr__(self, "ied_mm", ied_mm)
 
     @property
     def shape(self):
-        """Rows and columns of the grid."""
+        """Rows and columns."""
         return tuple(int(n) for n in self.electrodes.max(axis=0) + 1)
 
     def image(self, values):
@@ -63,8 +70,8 @@ class Grid:
 def rectangular_grid(rows=13, columns=5, ied_mm=8.0, empty=((0, 0),)):
     """Grid in row-major order without its empty positions.
 
-    The default is the 64-electrode grid of the paper (Methods, "Experimental HD-sEMG dataset"):
-    13 x 5 electrodes, 8 mm apart, one corner without an electrode.
+    The default is the paper's (Methods, "Experimental HD-sEMG dataset"): 64 electrodes, 13 x 5,
+    8 mm apart, one corner without.
 
     Parameters
     ----------
@@ -82,7 +89,7 @@ def rectangular_grid(rows=13, columns=5, ied_mm=8.0, empty=((0, 0),)):
     return Grid(np.array(positions), ied_mm)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """HD-sEMG of one participant at one intensity, with the discharge times of its motor units.
 
@@ -100,7 +107,8 @@ class Recording:
     grid : Grid, optional
         Position of each channel.
     subject, muscle, source : str
-        Participant, muscle, and where the recording comes from.
+        Participant, muscle, and where the recording comes from; a number or a path becomes text,
+        None or NaN is "".
     mvc : float
         Contraction intensity in % of the maximal voluntary contraction; NaN where unknown.
 
@@ -108,6 +116,11 @@ class Recording:
     ------
     ValueError
         When a field cannot be right; the message names the field, the value and the rule.
+
+    Warns
+    -----
+    UserWarning
+        When there are more channels than samples: the signal may be transposed.
     """
 
     emg: np.ndarray
@@ -122,25 +135,32 @@ class Recording:
 
     def __post_init__(self):
         emg = _checked_emg(self.emg)
-        fs = _checked_fs(self.fs)
+        fs = _number(self.fs, "fs", "a finite sampling frequency above 0 Hz", lambda x: x > 0)
+        mvc = float("nan") if self.mvc is None else self.mvc
+        mvc = _number(mvc, "mvc", "an intensity in % MVC, NaN where unknown", lambda x: not x < 0)
         discharges = tuple(
-            _checked_discharges(times, unit, emg.shape[1])
-            for unit, times in enumerate(self.discharges)
+            discharge_times(times, f"discharges[{unit}]", emg.shape[1])
+            for unit, times in enumerate(() if self.discharges is None else self.discharges)
         )
-        pnr = np.full(len(discharges), np.nan) if self.pnr is None else self.pnr
-        pnr = np.atleast_1d(np.array(pnr, dtype=float))
-        if pnr.shape != (len(discharges),):
-            raise ValueError(
-                f"pnr has shape {pnr.shape}, expected one value in dB for each of the "
-                f"{len(discharges)} motor units"
-            )
+        fields = dict(emg=emg, fs=fs, mvc=mvc, discharges=discharges)
+        fields["pnr"] = _checked_pnr(self.pnr, len(discharges))
+        for name in ("subject", "muscle", "source"):
+            fields[name] = _text(getattr(self, name), name)
+        if self.grid is not None and not isinstance(self.grid, Grid):
+            raise ValueError(f"grid is a {type(self.grid).__name__}, expected a Grid or None")
         if self.grid is not None and len(self.grid.electrodes) != len(emg):
             raise ValueError(
                 f"grid has {len(self.grid.electrodes)} electrodes, "
                 f"expected one for each of the {len(emg)} channels of emg"
             )
-        for name, value in dict(emg=emg, fs=fs, discharges=discharges, pnr=pnr).items():
+        for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    def __repr__(self):
+        about = [self.subject, self.muscle, f"{self.mvc:g} % MVC" if self.mvc >= 0 else ""]
+        signal = f"{self.n_channels} channels x {self.duration:.4g} s at {self.fs:g} Hz"
+        facts = [*about, signal, f"{self.n_motor_units} motor units", self.source]
+        return f"Recording({', '.join(fact for fact in facts if fact)})"
 
     @property
     def n_channels(self):
@@ -188,7 +208,7 @@ class Recording:
         ValueError
             When the interval holds no sample of the recording.
         """
-        start, stop = round(start_s * self.fs), min(round(stop_s * self.fs), self.n_samples)
+        start, stop = round(start_s * self.fs), round(min(stop_s * self.fs, self.n_samples))
         if not 0 <= start < stop:
             raise ValueError(
                 f"start_s={start_s}, stop_s={stop_s} must hold 0 <= start_s < stop_s "
@@ -200,8 +220,6 @@ class Recording:
 
 class Recordings(Sequence):
     """Recordings that are read when they are asked for, one at a time, and not kept.
-
-    A slice is again `Recordings`, unread.
 
     Parameters
     ----------
@@ -222,16 +240,64 @@ class Recordings(Sequence):
         return self.loaders[index]()
 
 
-def _checked_emg(emg):
-    emg = np.asarray(emg)
-    if emg.ndim != 2:
+def discharge_times(times, name="discharges", n_samples=None, ordered=True):
+    """Checked discharge times: the one rule for everything that takes them.
+
+    Parameters
+    ----------
+    times : array_like
+        Whole 0-based sample numbers of any number type, of one motor unit.
+    name : str
+        For the message.
+    n_samples : int, optional
+        Length of the signal they have to lie in; default: not checked.
+    ordered : bool
+        Whether they have to be strictly increasing; False for several motor units together.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+
+    Raises
+    ------
+    ValueError
+        When they cannot be right.
+    """
+    times = np.asarray(times)
+    if times.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if times.ndim != 1 or times.dtype.kind not in "iuf":
         raise ValueError(
-            f"emg has {emg.ndim} dimension(s), shape {emg.shape}; "
-            "expected 2: (channels, samples). For a single channel pass emg[np.newaxis]"
+            f"{name} has shape {times.shape} and dtype {times.dtype}, expected a one-dimensional "
+            "array of sample numbers for each motor unit"
         )
-    if 0 in emg.shape:
-        raise ValueError(f"emg has shape {emg.shape}, expected at least one channel and one sample")
-    if not (np.issubdtype(emg.dtype, np.floating) or np.issubdtype(emg.dtype, np.integer)):
+    wrong = times[~np.isfinite(times) | (times != np.floor(times))]
+    if len(wrong):
+        raise ValueError(
+            f"{name} holds {wrong[0]}, expected whole 0-based sample numbers (not seconds)"
+        )
+    times = times.astype(np.int64)  # before any arithmetic: files store uint16
+    if n_samples is not None and (times.min() < 0 or times.max() >= n_samples):
+        wrong = times[(times < 0) | (times >= n_samples)][0]
+        raise ValueError(f"{name} holds {wrong}, outside the signal: samples 0 to {n_samples - 1}")
+    if ordered and (np.diff(times) <= 0).any():
+        k = int(np.argmax(np.diff(times) <= 0))
+        raise ValueError(
+            f"{name} goes from {times[k]} to {times[k + 1]}, expected strictly increasing times"
+        )
+    return times
+
+
+def _checked_emg(emg):
+    if np.ma.is_masked(emg):
+        raise ValueError("emg is masked in places; interpolate them or drop the channels first")
+    emg = np.asarray(emg)
+    if emg.ndim != 2 or 0 in emg.shape:
+        raise ValueError(
+            f"emg has {emg.ndim} dimension(s), shape {emg.shape}; expected (channels, samples), "
+            "at least one of each; for a single channel pass emg[np.newaxis]"
+        )
+    if emg.dtype.kind not in "iuf":
         raise ValueError(f"emg has dtype {emg.dtype}, expected real numbers in uV")
     emg = np.ascontiguousarray(emg, dtype=np.float32)
     if not np.isfinite(emg).all():
@@ -240,36 +306,45 @@ def _checked_emg(emg):
             f"emg holds {emg[channel, sample]} at channel {channel}, sample {sample}; every sample "
             "must be finite. Interpolate or drop the channel first"
         )
+    if len(emg) > emg.shape[1]:
+        warnings.warn(
+            f"emg has {len(emg)} channels and only {emg.shape[1]} samples; expected (channels, "
+            "samples): if it is transposed, pass emg.T",
+            stacklevel=4,
+        )
     return emg
 
 
-def _checked_fs(fs):
-    if not (np.isscalar(fs) and np.isreal(fs) and np.isfinite(fs) and fs > 0):
-        raise ValueError(f"fs={fs!r} must be a finite sampling frequency above 0 Hz")
-    return float(fs)
+def _checked_pnr(pnr, n_units):
+    try:
+        pnr = np.atleast_1d(np.array(np.full(n_units, np.nan) if pnr is None else pnr, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"pnr={pnr!r} must be numbers in dB, NaN where unknown") from error
+    if pnr.shape != (n_units,):
+        raise ValueError(
+            f"pnr has shape {pnr.shape}, expected one value in dB for each of the {n_units} motor "
+            "units"
+        )
+    return pnr
 
 
-def _checked_discharges(times, unit, n_samples):
-    name, times = f"discharges[{unit}]", np.asarray(times)
-    if times.size == 0:
-        return np.empty(0, dtype=np.int64)
-    if times.ndim != 1 or not np.issubdtype(times.dtype, np.number):
-        raise ValueError(
-            f"{name} has shape {times.shape} and dtype {times.dtype}, "
-            "expected a one-dimensional array of sample numbers"
-        )
-    if (times != np.floor(times)).any():
-        raise ValueError(
-            f"{name} holds {times[times != np.floor(times)][0]}, expected whole 0-based sample "
-            "numbers (not seconds)"
-        )
-    times = times.astype(np.int64)  # before any arithmetic: files store uint16
-    if times.min() < 0 or times.max() >= n_samples:
-        wrong = times[(times < 0) | (times >= n_samples)][0]
-        raise ValueError(f"{name} holds {wrong}, outside the signal: samples 0 to {n_samples - 1}")
-    if (np.diff(times) <= 0).any():
-        k = int(np.argmax(np.diff(times) <= 0))
-        raise ValueError(
-            f"{name} goes from {times[k]} to {times[k + 1]}, expected strictly increasing times"
-        )
-    return times
+def _number(value, name, rule, allowed):
+    """`value` as float, checked to be a single number that is allowed and not infinite."""
+    try:
+        number = float(value) if np.ndim(value) == 0 else np.inf
+    except (TypeError, ValueError):
+        number = np.inf
+    if np.isinf(number) or not allowed(number):
+        raise ValueError(f"{name}={value!r} must be {rule}")
+    return number
+
+
+def _text(value, name):
+    """Text of a label; a whole number without its decimals, as it would be written by hand."""
+    if isinstance(value, str | PurePath):
+        return str(value)
+    if value is None or (isinstance(value, Real) and value != value):
+        return ""
+    if isinstance(value, Real):
+        return str(int(value) if value % 1 == 0 else float(value))
+    raise ValueError(f"{name}={value!r} must be text or a number, not {type(value).__name__}")

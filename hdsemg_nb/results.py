@@ -1,11 +1,15 @@
-"""Results of a sweep: one JSON file for each run, or a .failed file with its error."""
+"""Results of runs: one JSON file for each while they are computed, one CSV file for each study.
 
+A run is named by a digest of its settings and of the recording's content. (The digest does not know
+the code: after a change of a decoder delete its results.)
+"""
+
+import hashlib
 import json
 import platform
-import re
-import resource
 import traceback
-from dataclasses import asdict
+import warnings
+from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
 from time import perf_counter
@@ -14,48 +18,65 @@ import numpy as np
 import pandas as pd
 import torch
 
-from hdsemg_nb import __version__, paths
+from hdsemg_nb import __version__, paths, tables
+from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.engine import bf16_supported
-from hdsemg_nb.runs import FILTER, Run
-from hdsemg_nb.train import cross_validate
+from hdsemg_nb.train import cross_validate_together
 
 FAILED = ".failed"  # suffix of the record of a failed run
-
-# settings that the motor-unit filter has no use for
-TRAINING = (
-    "epochs",
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "bf16",
-    "whiten",
-    "fit_offsets",
-)
+DAMAGED = ".damaged"  # of a result that cannot be read and was set aside
+# settings that a decoder without gradient descent has no use for
+TRAINING = [
+    "epochs", "learning_rate", "weight_decay", "batch_size", "bf16", "whiten", "fit_offsets",
+    "patience",
+]  # fmt: skip
+DEFAULTS = {field.name: field.default for field in fields(Run)[3:]}  # without network, window, step
 
 
-def compute(recording, run):
-    """Train and test a run, on whatever machine this is called.
+def run_name(recording_digest, run):
+    """Name of a run on a recording: a hash of the run's settings and of the recording's content.
 
     Parameters
     ----------
-    recording : recording.Recording
-    run : runs.Run
+    recording_digest : str
+        `Recording.digest`.
+    run : decoders.Run
 
     Returns
     -------
-    dict
-        Content of a result file: run (its settings), about (recording, times, machine and
-        versions), counts and history (columns of the tables of `train.Result`).
+    str
+        16 hexadecimal digits.
+    """
+    settings = json.dumps({**run.settings(), "recording": recording_digest}, sort_keys=True)
+    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+
+def compute(recordings, run):
+    """Train and test a run on recordings, on a GPU side by side, wherever this is called.
+
+    Parameters
+    ----------
+    recordings : sequence of recording.Recording
+    run : decoders.Run
+
+    Returns
+    -------
+    list of dict
+        Content of a result file for each recording: run (its settings), about (recording, times,
+        machine and versions), counts and history (columns of the tables of `train.Result`).
     """
     began = perf_counter()
-    result = cross_validate(recording, run, progress=False)
-    seconds = round(perf_counter() - began, 1)
-    return {
-        "run": run.settings(),
-        "about": {**describe(recording), "seconds": seconds, **_machine(run)},
-        "counts": result.counts.to_dict("list"),
-        "history": result.history.round(6).to_dict("list"),
-    }
+    found = cross_validate_together(recordings, run, progress=False)
+    seconds = round((perf_counter() - began) / len(recordings), 1)
+    return [
+        {
+            "run": run.settings(),
+            "about": {**describe(recording), "seconds": seconds, **_machine(run)},
+            "counts": result.counts.to_dict("list"),
+            "history": result.history.round(6).to_dict("list"),
+        }
+        for recording, result in zip(recordings, found, strict=True)
+    ]
 
 
 def describe(recording):
@@ -93,27 +114,8 @@ def device_name():
     return model
 
 
-def memory_mb(largest=False):
-    """Main memory that this process takes, or the largest it has taken so far, in MB.
-
-    Elsewhere than on Linux always the largest.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux a process inherits ru_maxrss from the one that started it
-        field = "VmHWM" if largest else "VmRSS"
-        return int(re.search(rf"{field}:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
-
-
 def write(path, document):
-    """Write a result, whole or not at all; the record of an earlier failure goes.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    document : dict
-        As `compute` returns it.
-    """
+    """Write a result of `compute`, whole or not at all; the record of a failure before goes."""
     paths.write_whole(path, json.dumps(document))
     path.with_suffix(FAILED).unlink(missing_ok=True)
 
@@ -128,11 +130,11 @@ def write_failure(path, error, about, run=None):
     error : BaseException
     about : dict
         Which recording.
-    run : train.Run, optional
+    run : decoders.Run, optional
         None when the recording could not be read.
     """
     document = {
-        "run": run.settings() if run else {},
+        "run": asdict(run) if run else {},
         "about": {**about, "date": date.today().isoformat()},
         "error": f"{type(error).__name__}: {error}",
         "traceback": "".join(traceback.format_exception(error)),
@@ -140,40 +142,22 @@ def write_failure(path, error, about, run=None):
     paths.write_whole(path.with_suffix(FAILED), json.dumps(document))
 
 
-def load(files):
-    """Results of finished runs as one tidy table.
+def document(path):
+    """Content of a result file; None where there is none, or none that can be read.
 
-    Parameters
-    ----------
-    files : iterable of pathlib.Path
-        Result files: `Path(folder).glob("*.json")` for a whole folder.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run, fold and motor unit: the counts of `train.Result`; the run's settings;
-        recording (its source), recording_digest, subject, muscle, mvc; seconds the run took, date,
-        device, threads, versions; best_epoch and epoch_seconds (mean) of the fold, missing
-        for the motor-unit filter; run, the digest that names its file. Empty without files.
+    A damaged file is named in a warning and set aside, so that the run is computed again.
     """
-    return _gather(files, _counts)
-
-
-def histories(files):
-    """Learning curves of finished runs.
-
-    Parameters
-    ----------
-    files
-        As for `load`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run, fold and epoch: fold, epoch, train_loss, val_loss,
-        epoch_seconds, and the run's settings and facts as in `load`. Empty without files.
-    """
-    return _gather(files, _history)
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        if not {"run", "about", "counts", "history"} <= set(content):
+            raise ValueError("no result of a run")
+    except ValueError as error:  # JSON and text that is not UTF-8 among them
+        path.replace(path.with_suffix(DAMAGED))
+        warnings.warn(f"{path} is damaged ({error}): set aside, computed again", stacklevel=2)
+        return None
+    return content
 
 
 def failures(folder):
@@ -192,25 +176,56 @@ def failures(folder):
     """
     rows = []
     for path in sorted(Path(folder).glob(f"*{FAILED}")):
-        document = json.loads(path.read_text())
-        what = {"error": document["error"], "file": path.name}
-        rows.append({**what, **document["about"], **document["run"]})
-    return pd.DataFrame(rows, columns=None if rows else ["error", "file"])
+        try:
+            content = json.loads(path.read_text())
+            what = {"error": content["error"], **content["about"], **content["run"]}
+        except (ValueError, KeyError, TypeError) as error:
+            what = {"error": f"the record of the failure cannot be read: {error}"}
+        rows.append({"file": path.name, **what})
+    return pd.DataFrame(rows, columns=None if rows else ["file", "error"])
 
 
-def _gather(files, table_of):
-    tables = []
-    for path in files:
-        table = table_of(json.loads(Path(path).read_text()))
-        if len(table):
-            tables.append(table.assign(run=Path(path).stem))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+def counts(documents):
+    """Results of finished runs as one tidy table.
+
+    Parameters
+    ----------
+    documents : dict of str to dict
+        Name of a run to its result, as `compute` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run, fold and motor unit: the counts of `train.Result`; the run's settings;
+        recording (its source), recording_digest, subject, muscle, mvc; seconds the run took, date,
+        device, threads, versions; of trained decoders best_epoch, f1_epoch (lowest validation loss,
+        highest validation F1) and epoch_seconds (mean) of the fold; run, its name.
+    """
+    return _gather(documents, _counts)
 
 
-def _counts(document):
-    table = _with_facts(pd.DataFrame(document["counts"]), document)
-    history = pd.DataFrame(document["history"])
-    if len(history):
+def histories(documents):
+    """Learning curves of finished runs, parameters as for `counts`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run, fold and epoch: fold, epoch, train_loss, val_loss, val_f1, epoch_seconds,
+        and the run's settings and facts as in `counts`.
+    """
+    return _gather(documents, _history)
+
+
+def _gather(documents, table_of):
+    some = [table_of(content).assign(run=name) for name, content in documents.items()]
+    some = [table for table in some if len(table)]
+    return pd.concat(some, ignore_index=True) if some else pd.DataFrame()
+
+
+def _counts(content):
+    table = _with_facts(pd.DataFrame(content["counts"]), content)
+    history = pd.DataFrame(content["history"])
+    if "epoch" in history:
         folds = history.groupby("fold")
         for name, best in [("best", folds["val_loss"].idxmin()), ("f1", folds["val_f1"].idxmax())]:
             table[f"{name}_epoch"] = table["fold"].map(history.loc[best].set_index("fold")["epoch"])
@@ -218,18 +233,65 @@ def _counts(document):
     return table
 
 
-def _history(document):
-    history = pd.DataFrame(document["history"]).rename(columns={"seconds": "epoch_seconds"})
-    return _with_facts(history, document)
+def _history(content):
+    history = pd.DataFrame(content["history"]).rename(columns={"seconds": "epoch_seconds"})
+    return _with_facts(history, content)
 
 
-def _with_facts(table, document):
+def _with_facts(table, content):
     """Table with the settings and facts of the run in every row."""
-    facts = _shown({**asdict(Run(**document["run"])), **document["about"]})
+    run = Run(**content["run"])
+    facts = {**asdict(run), **content["about"], "tested_folds": run.tested_folds or run.n_folds}
+    if not DECODERS[run.network].trained:
+        facts |= dict.fromkeys(TRAINING)
     return table.assign(**{name: [value] * len(table) for name, value in facts.items()})
 
 
-def _shown(run):
-    """Settings as a table shows them: all folds as a number, no training for the filter."""
-    untrained = dict.fromkeys(TRAINING) if run["network"] == FILTER else {}
-    return {**run, "tested_folds": run["tested_folds"] or run["n_folds"], **untrained}
+def save(table, path, note):
+    """Write a study: one line about it, then the table without the settings nothing differs in.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `counts`, `histories` or others.
+    path : str or pathlib.Path
+        Below the project.
+    note : str
+        What it is and how it was computed: the first line.
+    """
+    path = paths.PROJECT / path
+    same = [n for n, default in DEFAULTS.items() if n in table and _all_are(table[n], default)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = table.drop(columns=same).to_csv(index=False, lineterminator="\n")
+    paths.write_whole(path, f"# {note}\n{text}")
+
+
+def _all_are(column, value):
+    return (column.isna() if value is None else column == value).all()
+
+
+def read(path):
+    """Read a study that `save` wrote, with the settings that were left out.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Name of a file in results/ without its suffix, or a path from the project root.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When there is no such file, or it is no table; names the file.
+    """
+    file = paths.PROJECT / path if str(path).endswith(".csv") else paths.RESULTS / f"{path}.csv"
+    table, _ = tables.load(file)
+    for name, default in DEFAULTS.items():
+        if "network" in table and name not in table:
+            table[name] = [default] * len(table)
+    if "tested_folds" in table and "n_folds" in table:
+        table["tested_folds"] = table["tested_folds"].fillna(table["n_folds"]).astype(int)
+    return table

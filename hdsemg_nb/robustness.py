@@ -1,30 +1,22 @@
-"""How sturdy the decoders are: noise, dead channels, moved electrodes, drift, other intensities.
+"""Decoders under changed signals: noise, dead channels, a moved grid, drift, other intensities.
 
-A decoder is trained on the training windows of a recording as it is, and tested on windows that it
-did not see, as they are and changed in several ways. The paper names these as limits of its study
-("Limitations").
+A decoder is fitted to a recording as it is, and tested on windows that it did not see, as they are
+and changed. The paper names these as limits of its study ("Limitations").
 """
 
-import sys
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pandas as pd
-from distributed import as_completed
-from tqdm import tqdm
 
-from hdsemg_nb import cluster, metrics, params, segment, sweep, tables
-from hdsemg_nb.datasets import load_recordings
+from hdsemg_nb import metrics, segment
 from hdsemg_nb.datasets.synthetic import electrode_positions, simulate
-from hdsemg_nb.train import FILTER, fit_fold, run_labels
 
 NOISE_DB = (20, 10, 5, 0)  # signal-to-noise ratio
 DEAD_PERCENT = (1, 5, 10, 15)  # of the channels
 SHIFTS_MM = {"half an electrode": (0, 4), "one row": (0, 8), "one column": (8, 0)}  # across, along
 DRIFTS = (0.25, 0.5, 1)  # share of the way to a grid moved by half an electrode
 AS_RECORDED = ("as recorded", "")
-KEYS = ["network", "kind", "level"]
 
 
 def add_noise(emg, snr_db, rng):
@@ -125,163 +117,58 @@ def grid_versions(subject, mvc, seconds, seed):
     return {**moved, **{("drift", f"{100 * n:g} %"): drift(here, there, n) for n in DRIFTS}}
 
 
-def robustness(recording, runs, versions, fold=4, progress=True):
-    """Decoders trained on a recording, tested on other versions of its signal.
+def under_changes(fitted, recording, starts, test, versions):
+    """Counts of a fitted decoder on versions of a signal.
 
     Parameters
     ----------
+    fitted : decoder
+        Of `train.fit` on this recording.
     recording : recording.Recording
-    runs : sequence of runs.Run
+    starts : numpy.ndarray of int64, shape (windows,)
+    test : numpy.ndarray of int64
+        Numbers of the windows that are tested.
     versions : dict
         (kind, level) to EMG, from `signal_versions` or `grid_versions`.
-    fold : int
-        Number of the fold that is trained and tested; the last of five blocked ones tests on time
-        after all that it was trained on.
-    progress : bool
-        Show a progress bar over the runs.
 
     Returns
     -------
     pandas.DataFrame
-        `metrics.count_table` of the test windows for each decoder and version: network, kind,
-        level, motor_unit, n_windows, tp, fp, fn.
+        `metrics.count_table` of each version: network, kind, level, motor_unit, n_windows, tp, fp,
+        fn.
     """
+    run = fitted.run
+    labels = segment.run_labels(recording, run, starts, fitted.offsets)[test]
     tables = []
-    for run in tqdm(runs, desc=f"robustness, {recording.subject}", disable=not progress):
-        starts, folds = _folds(recording, run)
-        fitted = fit_fold(recording, run, starts, folds[fold])
-        test = folds[fold].test
-        labels = run_labels(recording, run, starts, fitted.offsets)[test]
-        for (kind, level), emg in versions.items():
-            decoded = fitted.predict(emg, starts[test]) >= run.threshold
-            about = {"network": run.network, "kind": kind, "level": level}
-            tables.append(metrics.count_table(labels, decoded).assign(**about))
+    for (kind, level), emg in versions.items():
+        found = fitted.predict(emg, starts[test]) >= run.threshold
+        about = dict(network=run.network, kind=kind, level=level)
+        tables.append(metrics.count_table(labels, found, **about))
     return pd.concat(tables, ignore_index=True)
 
 
-def other_intensities(subject, mvc, seconds, seed, runs, fold=4):
-    """Decoders trained on one synthetic contraction, tested on those of other intensities.
-
-    Only motor units that are labelled in both are scored; the simulation knows which they are.
+def at_other_intensity(fitted, trained, tested, starts, test):
+    """Counts of a decoder on another synthetic contraction than that of its training.
 
     Parameters
     ----------
-    subject, seconds, seed
-        As for `datasets.simulate`.
-    mvc : sequence of float
-        Intensities in % of the maximal voluntary contraction.
-    runs : sequence of runs.Run
-    fold : int
-        Number of the fold that is trained, and tested at the intensity of the training.
+    fitted : decoder
+        Of `train.fit` on the recording of `trained`.
+    trained, tested : datasets.synthetic.Simulation
+        Of one participant; only motor units that are labelled in both are scored.
+    starts, test
+        Windows of `tested`, as for `under_changes`.
 
     Returns
     -------
     pandas.DataFrame
-        As `robustness`, kind "trained at" and its intensity, level the tested one.
+        As of `metrics.count_table`; motor units in the order of recruitment.
     """
-    simulations = {m: simulate(subject, m, seconds, seed) for m in mvc}
-    tables = []
-    for (trained, one), run in product(simulations.items(), runs):
-        starts, folds = _folds(one.recording, run)
-        fitted = fit_fold(one.recording, run, starts, folds[fold])
-        for tested, other in simulations.items():
-            chosen = folds[fold].test if tested == trained else np.arange(len(starts))
-            table = _test_matched(fitted, one, other, starts, chosen)
-            about = {"network": run.network, "kind": f"trained at {trained} %"}
-            tables.append(table.assign(**about, level=f"{tested} %"))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _test_matched(fitted, trained, tested, starts, chosen):
-    """Counts of the motor units that both simulations label."""
     _, ours, theirs = np.intersect1d(
         trained.truth.units, tested.truth.units, assume_unique=True, return_indices=True
     )
     discharges = [tested.recording.discharges[k] for k in theirs]
     matched = replace(tested.recording, discharges=discharges, pnr=None)
-    labels = run_labels(matched, fitted.run, starts, fitted.offsets[ours])[chosen]
-    found = fitted.predict(tested.recording.emg, starts[chosen])[:, ours]
+    labels = segment.run_labels(matched, fitted.run, starts, fitted.offsets[ours])[test]
+    found = fitted.predict(tested.recording.emg, starts[test])[:, ours]
     return metrics.count_table(labels, found >= fitted.run.threshold)
-
-
-def summarise(counts):
-    """Mean scores of every decoder under every change.
-
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        Of `robustness` or `other_intensities`, of one or several recordings; columns that tell
-        recordings apart, if any, are subject and mvc.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per network, kind and level: n (recordings), f1, precision, sensitivity (means over
-        recordings), f1_sd, and lost: F1 as recorded less F1.
-    """
-    recording = [name for name in ("subject", "mvc") if name in counts]
-    groups = metrics.score_table(counts, [*recording, *KEYS]).groupby(KEYS, sort=False)
-    table = groups[["f1", "precision", "sensitivity"]].mean()
-    table = table.assign(f1_sd=groups["f1"].std(), n=groups.size()).reset_index()
-    before = table[table["kind"] == AS_RECORDED[0]].set_index("network")["f1"]
-    return table.assign(lost=table["network"].map(before) - table["f1"])
-
-
-def cohort_robustness(profile):
-    """Robustness of the motor-unit filter and of MUF-Net on each recording of a profile; long.
-
-    The networks of the paper take much longer and stand beside them on the few recordings of
-    notebook 07.
-
-    Parameters
-    ----------
-    profile : params.Params
-        Its recordings, the motor-unit filter of its honest_runs, its our_runs, workers and
-        scheduler are used.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `metrics.score_table` by subject, mvc, network, kind and level (`signal_versions`).
-    """
-    p = profile
-    recordings = load_recordings(p.source, p.folder, p.n_subjects, p.mvc, p.seconds, p.seed)
-    filters = [entry for entry in p.honest_runs if entry["network"] == FILTER]
-    runs = sweep.expand([*filters, *p.our_runs], p.seed)
-    with cluster.connect(p.workers, p.scheduler) as client:
-        futures = [
-            client.submit(_of_one, recordings[k], runs, (p.seed, k)) for k in range(len(recordings))
-        ]
-        done = tqdm(as_completed(futures), "robustness", len(futures), unit="recording")
-        counts = pd.concat([future.result() for future in done], ignore_index=True)
-    return metrics.score_table(
-        counts.sort_values(["subject", "mvc"], kind="stable"), ["subject", "mvc", *KEYS]
-    )
-
-
-def _of_one(recording, runs, seed):
-    counts = robustness(recording, runs, signal_versions(recording, seed), progress=False)
-    return counts.assign(subject=recording.subject, mvc=recording.mvc)
-
-
-def _folds(recording, run):
-    starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    cut = run.window, run.step, run.n_folds, run.split, run.seed
-    return starts, segment.split_folds(len(starts), *cut)
-
-
-def main(path):
-    """Write table robustness_cohort of a profile: `python -m hdsemg_nb.robustness PROFILE.yaml`."""
-    profile = params.load(path)
-    table = cohort_robustness(profile)
-    n_recordings = len(table[["subject", "mvc"]].drop_duplicates())
-    note = (
-        f"{profile.source.upper()} data, {n_recordings} recordings of {profile.seconds:g} s; last "
-        f"of five blocked folds, each with its own noise and dead channels; decoders as in the "
-        f"{profile.profile} profile"
-    )
-    tables.save(table, "robustness_cohort", profile.output, note)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""From a recording to windows, labels, folds and normalised channels.
+"""From a recording to windows, labels and folds.
 
 What a window and its label are (W = 20, S = 10; reading of the paper's Eq. 1-4)::
 
@@ -15,7 +15,10 @@ spans tile time and each discharge is counted once; with "window" they overlap w
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+
+from hdsemg_nb.normalisation import Normalisation as Normalisation
+from hdsemg_nb.normalisation import fit_normalisation as fit_normalisation
+from hdsemg_nb.recording import discharge_times
 
 SPANS = ("step", "window")
 SPLITS = ("shuffled", "blocked")
@@ -29,32 +32,13 @@ class Fold(NamedTuple):
     test: np.ndarray
 
 
-class Normalisation(NamedTuple):
-    """Affine map of the channels, `matrix @ (emg - mean)`, fitted on training samples.
-
-    `mean` has shape (channels, 1) in uV, `matrix` (channels, channels) in 1/uV.
-    """
-
-    mean: np.ndarray
-    matrix: np.ndarray
-
-    def apply(self, emg):
-        """Normalised EMG, float32 of the shape of `emg`: (channels, samples).
-
-        In memory sample by sample, as `engine` gathers windows.
-        """
-        return (self.matrix @ (emg - self.mean)).astype(np.float32, order="F")
-
-
 def window_starts(n_samples, window, step):
     """First sample of each window: 0, S, 2S, ... as long as the window fits.
 
     Parameters
     ----------
-    n_samples : int
-        Length of the signal.
-    window, step : int
-        Window W and step S, in samples.
+    n_samples, window, step : int
+        Length of the signal, window W and step S in samples.
 
     Returns
     -------
@@ -63,10 +47,10 @@ def window_starts(n_samples, window, step):
     Raises
     ------
     ValueError
-        When a size is below 1 or the window is longer than the signal.
+        When a size is no whole number from 1, or the window is longer than the signal.
     """
     for name, value in dict(window=window, step=step).items():
-        if value < 1 or value != int(value):
+        if not value >= 1 or value % 1:
             raise ValueError(f"{name}={value} must be a whole number of samples, at least 1")
     if window > n_samples:
         raise ValueError(f"window={window} does not fit into a signal of {n_samples} samples")
@@ -80,27 +64,20 @@ def windows(emg, starts, window):
     ----------
     emg : numpy.ndarray, shape (channels, samples)
     starts : array_like of int, shape (windows,)
-        First sample of each window.
     window : int
-        Window W in samples.
 
     Returns
     -------
     numpy.ndarray, shape (windows, channels, window)
-        A read-only view for evenly spaced starts, as `window_starts` gives; a copy of just the
-        windows asked for otherwise (a shuffled batch, spike-triggered windows).
+        A read-only view for evenly spaced starts; a copy of just the windows asked for otherwise
+        (a shuffled batch, spike-triggered windows).
 
     Raises
     ------
     ValueError
         When a window leaves the signal.
     """
-    starts = np.asarray(starts, dtype=np.int64)
-    if len(starts) and (starts.min() < 0 or starts.max() + window > emg.shape[1]):
-        raise ValueError(
-            f"windows of {window} samples from {starts.min()} to {starts.max() + window} leave "
-            f"the signal: samples 0 to {emg.shape[1]}"
-        )
+    starts = _checked_starts(starts, window, emg.shape[1])
     # (channels, samples - window + 1, window)
     every = np.lib.stride_tricks.sliding_window_view(emg, window, axis=1)
     spacing = np.unique(np.diff(starts))
@@ -111,21 +88,30 @@ def windows(emg, starts, window):
     return chosen.transpose(1, 0, 2)  # (channels, windows, window) -> (windows, channels, window)
 
 
+def _checked_starts(starts, window, n_samples):
+    starts = discharge_times(starts, "starts", ordered=False)
+    if len(starts) and (starts.min() < 0 or starts.max() + window > n_samples):
+        raise ValueError(
+            f"windows of {window} samples from {starts.min()} to {starts.max() + window} leave "
+            f"the signal: samples 0 to {n_samples}"
+        )
+    return starts
+
+
 def labels(discharges, starts, window, span="step"):
     """Which motor units discharge in which window (paper, Eq. 3-4).
 
-    The paper leaves open over which samples a label looks. Span "step", the default, counts each
-    discharge once, agrees with the first author's own plotting script and with the paper's
-    argument about prediction frequency; "window" is the other reading.
+    The paper leaves open over which samples a label looks. Span "step" counts each discharge once,
+    agrees with the first author's own plotting script and with the paper's argument about
+    prediction frequency; "window" is the other reading.
 
     Parameters
     ----------
     discharges : sequence of array_like of int
         Discharge times of each motor unit as sorted samples.
     starts : array_like of int, shape (windows,)
-        First sample of each window, evenly spaced by the step S.
+        Evenly spaced by the step S.
     window : int
-        Window W in samples.
     span : {"step", "window"}
         Length of the label, centred on the window: S or W samples.
 
@@ -136,48 +122,35 @@ def labels(discharges, starts, window, span="step"):
     Raises
     ------
     ValueError
-        For an unknown span, or span "step" when the starts do not tell one step.
+        For an unknown span, starts that do not tell one step, discharges that cannot be right.
     """
     return hits(discharges, *label_borders(np.asarray(starts), window, span))
 
 
 def hits(discharges, low, high):
-    """Which motor units discharge between two samples.
+    """Which motor units discharge in each label, uint8 of shape (windows, motor units).
 
     Parameters
     ----------
-    discharges : sequence of array_like of int
-        Discharge times of each motor unit as sorted samples.
+    discharges
+        As for `labels`.
     low, high : numpy.ndarray of int, shape (windows,)
-        First sample, and the one after the last, of each window's label (`label_borders`).
-
-    Returns
-    -------
-    numpy.ndarray of uint8, shape (windows, motor units)
+        First sample of each label, and the one after its last (`label_borders`).
     """
-    within = [np.searchsorted(times, high) > np.searchsorted(times, low) for times in discharges]
+    trains = [discharge_times(times, f"discharges[{k}]") for k, times in enumerate(discharges)]
+    within = [np.searchsorted(times, high) > np.searchsorted(times, low) for times in trains]
     return np.array(within, dtype=np.uint8).reshape(len(within), len(low)).T
 
 
 def label_borders(starts, window, span, step=None):
-    """First sample, and the one after the last, that the label of each window looks at.
+    """First sample of the label of each window, and the one after its last, both (windows,).
 
     Parameters
     ----------
     starts, window, span
         As for `labels`.
     step : int, optional
-        Step S in samples; default: told from the starts, which then have to be evenly spaced.
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (windows,)
-    numpy.ndarray of int64, shape (windows,)
-
-    Raises
-    ------
-    ValueError
-        When the span is unknown, or the starts are not one step apart.
+        Default: told from the starts, which then have to be evenly spaced.
     """
     if span not in SPANS:
         raise ValueError(f"span={span!r} is unknown; choose one of {SPANS}")
@@ -207,11 +180,7 @@ def split_folds(n_windows, window, step, n_folds=5, split="shuffled", seed=0):
 
     Parameters
     ----------
-    n_windows : int
-    window, step : int
-        Window W and step S in samples.
-    n_folds : int
-        At least 3.
+    n_windows, window, step, n_folds : int
     split : {"shuffled", "blocked"}
     seed : int
         Of the shuffling; "blocked" draws nothing.
@@ -250,10 +219,49 @@ def _fold(parts, test):
     return Fold(np.sort(np.concatenate(train)), np.sort(parts[val]), np.sort(parts[test]))
 
 
-def shorten(fold, starts, recording, step, seconds):
-    """A fold with less to train on: the training windows nearest to the middle of the recording.
+def cut(recording, run):
+    """Windows of a run on a recording, and its tested folds: the one place that gives them.
 
-    The middle of a contraction is where most motor units discharge.
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : decoders.Run
+
+    Returns
+    -------
+    starts : numpy.ndarray of int64, shape (windows,)
+    folds : list of Fold
+        The tested ones; with `train_seconds` their training windows are shortened.
+    """
+    starts = window_starts(recording.n_samples, run.window, run.step)
+    sizes = len(starts), run.window, run.step, run.n_folds
+    folds = split_folds(*sizes, run.split, run.seed)[: run.tested_folds]
+    if run.train_seconds is not None:
+        folds = [shorten(fold, starts, recording, run.step, run.train_seconds) for fold in folds]
+    return starts, folds
+
+
+def run_labels(recording, run, starts, offsets):
+    """Labels of the windows of a run, each motor unit moved by its offset.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    run : decoders.Run
+    starts : numpy.ndarray of int64, shape (windows,)
+    offsets : numpy.ndarray of int64, shape (motor units,)
+        In samples.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (windows, motor units)
+    """
+    moved = [d + o for d, o in zip(recording.discharges, offsets, strict=True)]
+    return labels(moved, starts, run.window, run.span)
+
+
+def shorten(fold, starts, recording, step, seconds):
+    """A fold with less to train on: the windows nearest to the middle, where most units discharge.
 
     Parameters
     ----------
@@ -261,13 +269,8 @@ def shorten(fold, starts, recording, step, seconds):
     starts : numpy.ndarray of int64, shape (windows,)
     recording : recording.Recording
     step : int
-        Step S in samples.
     seconds : float
         Signal to train on; all of it where there is less.
-
-    Returns
-    -------
-    Fold
     """
     distance = np.abs(starts[fold.train] - recording.n_samples / 2)
     nearest = np.argsort(distance, kind="stable")[: round(seconds * recording.fs / step)]
@@ -275,58 +278,17 @@ def shorten(fold, starts, recording, step, seconds):
 
 
 def covered_samples(starts, window, n_samples):
-    """Mask of the samples that lie in at least one window.
+    """Mask (samples,) of the samples that lie in at least one of the windows.
 
     Parameters
     ----------
     starts : array_like of int, shape (windows,)
-    window : int
-    n_samples : int
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (samples,)
+    window, n_samples : int
     """
-    steps = np.zeros(n_samples + 1, dtype=np.int64)
-    np.add.at(steps, np.asarray(starts), 1)
-    np.add.at(steps, np.asarray(starts) + window, -1)
-    return np.cumsum(steps[:-1]) > 0
-
-
-def fit_normalisation(emg, mask, whiten=False):
-    """Channel normalisation from the training samples alone (paper, "Model training ...").
-
-    Parameters
-    ----------
-    emg : numpy.ndarray, shape (channels, samples)
-        In uV.
-    mask : numpy.ndarray of bool, shape (samples,)
-        Training samples (`covered_samples`).
-    whiten : bool
-        False, the paper's z-score: each channel to mean 0 and standard deviation 1. True: also
-        decorrelate the channels (symmetric spatial whitening of the z-scored channels), which is
-        ours, not the paper's.
-
-    Returns
-    -------
-    Normalisation
-        A channel that never changes is centred and otherwise left as it is.
-
-    Raises
-    ------
-    ValueError
-        When the mask holds no sample.
-    """
-    if not mask.any():
-        raise ValueError("mask holds no training sample to fit the normalisation on")
-    train = emg[:, mask].astype(np.float64)
-    mean, sd = train.mean(axis=1, keepdims=True), train.std(axis=1)
-    matrix = np.diag(1 / np.where(sd > 0, sd, 1))
-    if whiten:
-        values, vectors = np.linalg.eigh(np.cov(matrix @ (train - mean)))
-        floor = values.max() * 1e-6  # a linear combination that never changes stays small
-        matrix = vectors / np.sqrt(np.maximum(values, floor)) @ vectors.T @ matrix
-    return Normalisation(mean.astype(np.float32), matrix.astype(np.float32))
+    starts = _checked_starts(starts, window, n_samples)
+    changes = np.bincount(starts, minlength=n_samples + 1).astype(np.int64)
+    changes -= np.bincount(starts + window, minlength=n_samples + 1)
+    return np.cumsum(changes[:-1]) > 0
 
 
 def spike_triggered_average(emg, discharges, width):
@@ -336,7 +298,7 @@ def spike_triggered_average(emg, discharges, width):
     ----------
     emg : numpy.ndarray, shape (channels, samples)
     discharges : array_like of int
-        Discharge times; those closer than half a width to an end of the signal are left out.
+        Those closer than half a width to an end of the signal are left out.
     width : int
         Samples of the average, centred on the discharge (sample width // 2).
 
@@ -345,7 +307,7 @@ def spike_triggered_average(emg, discharges, width):
     numpy.ndarray of float, shape (channels, width)
         Zeros when no discharge can be used.
     """
-    first = np.asarray(discharges, dtype=np.int64) - width // 2
+    first = discharge_times(discharges) - width // 2
     first = first[(first >= 0) & (first + width <= emg.shape[1])]
     if len(first) == 0:
         return np.zeros((len(emg), width))
@@ -355,20 +317,17 @@ def spike_triggered_average(emg, discharges, width):
 def label_offsets(emg, discharges, mask, window, largest=40):
     """Constant offset of each motor unit's label that centres the window on its action potential.
 
-    Discharge times from blind source separation carry an arbitrary constant delay per motor unit,
-    so that a short window centred on the mark can miss the action potential. The paper does not
-    mention it (offset 0); fitting it on training samples is ours.
+    Marks of blind source separation carry a constant delay per motor unit, so that a short window
+    centred on them can miss the action potential. Not in the paper (offset 0); fitting it is ours.
 
     Parameters
     ----------
     emg : numpy.ndarray, shape (channels, samples)
     discharges : sequence of array_like of int
-        Discharge times of each motor unit.
     mask : numpy.ndarray of bool, shape (samples,)
         Training samples; only discharges within them are used. The signal around a discharge at
-        the border of the training samples is used W / 2 + `largest` samples past it.
+        their border is used W / 2 + `largest` samples past it.
     window : int
-        Window W in samples.
     largest : int
         Largest offset tried, in samples, to both sides.
 
@@ -380,39 +339,10 @@ def label_offsets(emg, discharges, mask, window, largest=40):
     """
     width = window + 2 * largest
     offsets = []
-    for times in discharges:
+    for unit, times in enumerate(discharges):
+        times = discharge_times(times, f"discharges[{unit}]", len(mask))
         average = spike_triggered_average(emg, times[mask[times]], width)
         energy = np.concatenate([[0], np.cumsum((average**2).sum(axis=0))])
         within = energy[window:] - energy[:-window]  # of a window at each of 2 * largest + 1 lags
         offsets.append(int(np.argmax(within)) - largest if within.any() else 0)
     return np.array(offsets, dtype=np.int64)
-
-
-def motor_unit_table(recording):
-    """Facts about the motor units of a recording.
-
-    Parameters
-    ----------
-    recording : recording.Recording
-
-    Returns
-    -------
-    pandas.DataFrame
-        Per motor unit: motor_unit, discharges, median_rate_pps, pnr_db, offset_ms (from the mark
-        to the middle of the 20 samples with the most energy of the action potential).
-    """
-    offsets = label_offsets(
-        recording.emg, recording.discharges, np.ones(recording.n_samples, bool), window=20
-    )
-    rates = [
-        recording.fs / np.median(np.diff(d)) if len(d) > 1 else np.nan for d in recording.discharges
-    ]
-    return pd.DataFrame(
-        {
-            "motor_unit": range(recording.n_motor_units),
-            "discharges": [len(times) for times in recording.discharges],
-            "median_rate_pps": rates,
-            "pnr_db": recording.pnr,
-            "offset_ms": 1000 * offsets / recording.fs,
-        }
-    )

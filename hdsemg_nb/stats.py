@@ -3,8 +3,9 @@ the Wilcoxon signed-rank test for two treatments (ours).
 
 A block is what is measured under every treatment: a participant (or a recording) under every
 network. Only the order of the treatments within a block counts; tied scores share the mean of
-their ranks. M. Hollander, D. A. Wolfe, E. Chicken: Nonparametric Statistical Methods, 3rd ed.
-2014, chapter 7 (DOI 10.1002/9781119196037).
+their ranks, and scores that differ by rounding alone (0.1 + 0.2 and 0.3) are tied. M. Hollander,
+D. A. Wolfe, E. Chicken: Nonparametric Statistical Methods, 3rd ed. 2014, chapter 7
+(DOI 10.1002/9781119196037).
 """
 
 from itertools import combinations, permutations
@@ -13,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy.stats import chi2, rankdata, studentized_range
 
-MONTE_CARLO_DRAWS = 100_000
+ROUNDING = 1e-9  # two values are the same within this share of the largest, or of 0.001
 EXACT_LIMIT = 5_000_000  # arrangements held at once: about 0.5 GB
 STARS = {0.001: "***", 0.01: "**", 0.05: "*"}  # paper, legends of Figures 8, 10 and 11
 
@@ -72,7 +74,7 @@ def friedman(scores):
     return Friedman(chi_square, df, p, chi_square / (n_blocks * df), n_blocks)
 
 
-def wnmt(scores, method="asymptotic", ties=None, seed=0):
+def wnmt(scores, method="asymptotic", ties=None):
     """Compare all pairs of treatments: Wilcoxon, Nemenyi, McDonald and Thompson.
 
     The p value of a pair is the probability, when no treatment differs, that the largest of all
@@ -82,17 +84,13 @@ def wnmt(scores, method="asymptotic", ties=None, seed=0):
     Parameters
     ----------
     scores : pandas.DataFrame, shape (blocks, treatments)
-    method : str
-        "asymptotic": law of the studentised range, for many blocks. "exact": all arrangements
-        of the ranks, for few treatments (3 in 100 blocks, 4 in 48, 5 in 6). "monte_carlo":
-        100,000 random arrangements, no p below 1e-5 (B. Phipson, G. K. Smyth 2010,
-        DOI 10.2202/1544-6115.1585).
+    method : {"asymptotic", "exact"}
+        Law of the studentised range, for many blocks; or all arrangements of the ranks, for few
+        treatments (3 in 100 blocks, 4 in 48, 5 in 6).
     ties : {None, "corrected"}
         None: the law of ranks without ties, as most software and all printed tables have it.
         "corrected": the law given the ties in these scores; with ties only this one makes
         "exact" exact. Without ties the two are the same.
-    seed : int
-        Of the Monte Carlo arrangements.
 
     Returns
     -------
@@ -113,16 +111,20 @@ def wnmt(scores, method="asymptotic", ties=None, seed=0):
     >>> float(wnmt(scores, "exact").loc["a", "c"].round(4))
     0.0278
     """
-    methods = {"asymptotic": _asymptotic, "exact": _exact, "monte_carlo": _monte_carlo}
-    if method not in methods:
-        raise ValueError(f"method is {method!r}, must be one of {', '.join(methods)}")
+    if method not in ("asymptotic", "exact"):
+        raise ValueError(f"method is {method!r}, must be 'asymptotic' or 'exact'")
     if ties not in (None, "corrected"):
         raise ValueError(f"ties is {ties!r}, must be None or 'corrected'")
     ranks = _ranks(scores)
     sums = ranks.sum(axis=0)
-    untied = np.broadcast_to(np.arange(1.0, len(sums) + 1), ranks.shape)
-    under_null = ranks if ties else untied
-    p = methods[method](np.abs(sums[:, None] - sums), under_null, seed)
+    differences = np.abs(sums[:, None] - sums)
+    if method == "exact":
+        untied = np.broadcast_to(np.arange(1.0, len(sums) + 1), ranks.shape)
+        p = _exact(differences, ranks if ties else untied)
+    elif ties:
+        p = _tie_corrected(differences, ranks)
+    else:
+        p = posthoc_nemenyi_friedman(ranks).to_numpy(copy=True)
     np.fill_diagonal(p, 1)
     return pd.DataFrame(p, index=scores.columns, columns=scores.columns)
 
@@ -169,7 +171,7 @@ def signed_rank(differences):
     Parameters
     ----------
     differences : array_like of float
-        One for each pair; those of 0 are left out.
+        One for each pair; those of 0 are left out, and with them what rounding leaves of 0.
 
     Returns
     -------
@@ -189,8 +191,9 @@ def signed_rank(differences):
     differences = np.asarray(differences, dtype=float)
     if not np.isfinite(differences).all():
         raise ValueError("differences hold a value that is not finite; leave the pair out yourself")
-    differences = differences[differences != 0]
-    ranks = rankdata(np.abs(differences))
+    sizes = _tied(np.abs(np.append(differences, 0)))[:-1]
+    differences, sizes = differences[sizes > 0], sizes[sizes > 0]
+    ranks = rankdata(sizes)
     law = np.ones(1)  # probability of each doubled rank sum: mean ranks become whole numbers
     for rank in np.rint(2 * ranks).astype(int):
         law = (np.pad(law, (0, rank)) + np.pad(law, (rank, 0))) / 2
@@ -229,28 +232,39 @@ def _ranks(scores):
             f"scores has {scores.shape[0]} blocks (rows) and {scores.shape[1]} treatments "
             "(columns); at least one block and two treatments are needed"
         )
-    missing = scores.isna()
-    if missing.any(axis=None):
+    values = scores.to_numpy(float)
+    missing = ~np.isfinite(values)
+    if missing.any():
         lacking = [
             f"{block} lacks {', '.join(map(str, scores.columns[row]))}"
-            for block, row in zip(scores.index, missing.to_numpy(), strict=True)
+            for block, row in zip(scores.index, missing, strict=True)
             if row.any()
         ]
         raise ValueError(
             f"incomplete blocks: {'; '.join(lacking)}. Compute these scores, or leave the blocks "
             "out yourself and say so"
         )
-    return rankdata(scores.to_numpy(float), axis=1)
+    return rankdata([_tied(block) for block in values], axis=1)
 
 
-def _asymptotic(differences, ranks, _seed):
-    variance = ranks.var(axis=1, ddof=1).sum()  # n k (k + 1) / 12 without ties
+def _tied(values):
+    """Values in which those that differ by rounding alone are made the same."""
+    order = np.argsort(values)
+    low_to_high = values[order]
+    apart = np.diff(low_to_high, prepend=-np.inf) > ROUNDING * max(np.abs(values).max(), 1e-3)
+    tied = np.empty_like(values)
+    tied[order] = low_to_high[apart][np.cumsum(apart) - 1]
+    return tied
+
+
+def _tie_corrected(differences, ranks):
+    variance = ranks.var(axis=1, ddof=1).sum()
     if variance == 0:
         return np.ones_like(differences)
     return studentized_range.sf(differences / np.sqrt(variance), len(differences), np.inf)
 
 
-def _exact(differences, ranks, _seed):
+def _exact(differences, ranks):
     """Add one block after the other to the law of the rank sums.
 
     The law does not change when treatments change places, so rank sums are kept sorted and
@@ -263,7 +277,7 @@ def _exact(differences, ranks, _seed):
         if len(sums) * factorial(n_treatments) > EXACT_LIMIT:
             raise ValueError(
                 f"too many arrangements of {n_treatments} treatments in {n_blocks} blocks for "
-                "method 'exact'; use 'monte_carlo'"
+                "method 'exact'; use 'asymptotic'"
             )
         arrangements = np.unique(list(permutations(block)), axis=0)
         sums = (sums[:, None] + arrangements).reshape(-1, n_treatments)
@@ -272,18 +286,5 @@ def _exact(differences, ranks, _seed):
         sums = sums[first]
         probability = np.bincount(same, np.repeat(probability, len(arrangements)))
         probability /= len(arrangements)
-    return np.minimum(_tail(2 * differences, sums[:, -1], probability), 1)
-
-
-def _monte_carlo(differences, ranks, seed):
-    rng = np.random.default_rng([seed, 0])
-    sums = np.zeros((MONTE_CARLO_DRAWS, ranks.shape[1]))
-    for block in ranks:
-        sums += rng.permuted(np.tile(block, (MONTE_CARLO_DRAWS, 1)), axis=1)
-    drawn = np.ptp(sums, axis=1)
-    return (_tail(differences, drawn, np.ones(len(drawn))) + 1) / (len(drawn) + 1)
-
-
-def _tail(differences, ranges, weights):
-    """Weight of the ranges of at least each difference."""
-    return np.array([[weights[ranges >= d].sum() for d in row] for row in differences])
+    tails = [[probability[sums[:, -1] >= 2 * d].sum() for d in row] for row in differences]
+    return np.minimum(tails, 1)

@@ -1,10 +1,14 @@
-"""DataFrame -> table on disk, as CSV in full precision and as LaTeX."""
+"""DataFrame -> table on disk, as CSV in full precision and as LaTeX, and back."""
 
+import io
 import re
 
 import pandas as pd
 
 from hdsemg_nb import paths
+
+# columns of text, whatever stands in them: a participant may be called 1, NA or nan
+NAMES = {"subject", "recording", "recording_digest", "run", "muscle", "setting", "without", "level"}
 
 
 def save(table, stem, output, note, digits=2, printed=None):
@@ -18,12 +22,11 @@ def save(table, stem, output, note, digits=2, printed=None):
     output : str
         Project-relative folder (`paths.output_folder`).
     note : str
-        Which data and profile: a comment line at the top of the CSV, the caption in LaTeX.
+        Which data: a comment line at the top of the CSV, the caption in LaTeX.
     digits : int
         Decimals of the LaTeX table; the CSV keeps all.
     printed : pandas.DataFrame, optional
-        The table as people read it, for LaTeX in place of `table`: for example
-        `published.printed`, whose cells are mean ± SD.
+        The table as people read it, for LaTeX in place of `table`.
 
     Returns
     -------
@@ -48,7 +51,9 @@ def save(table, stem, output, note, digits=2, printed=None):
 
 
 def load(path):
-    """Read a table that `save` wrote.
+    """Read a table with a comment as its first line.
+
+    A text is never a missing value and may hold a #; an empty cell of a column of numbers is NaN.
 
     Parameters
     ----------
@@ -64,9 +69,32 @@ def load(path):
     ------
     FileNotFoundError
         When it has not been written yet.
+    ValueError
+        When it is no whole table; names the file.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there; run the notebook that writes it first")
-    with path.open() as file:
-        note = file.readline().removeprefix("# ").strip()
-        return pd.read_csv(file, keep_default_na=False, na_values=[""]), note
+        raise FileNotFoundError(f"{path} is not there; run what writes it first")
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        raise ValueError(f"{path} was cut short: its last row has no end; restore the file")
+    first, _, rest = text.partition("\n")
+    commented = first.startswith("#")
+    try:
+        rows = io.StringIO(rest if commented else text)
+        table = pd.read_csv(rows, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}") from error
+    return table.apply(_typed), first.removeprefix("#").strip() if commented else ""
+
+
+def _typed(column):
+    """A column of numbers or of booleans as such; names stay text, whatever they look like."""
+    if column.name in NAMES:
+        return column
+    filled = column[column != ""]
+    if len(filled) and filled.isin(("True", "False")).all():
+        return column.map({"True": True, "False": False}).astype(
+            bool if len(filled) == len(column) else object
+        )
+    numbers = pd.to_numeric(column.where(column != ""), errors="coerce")
+    return numbers if numbers.notna().sum() == len(filled) else column

@@ -1,47 +1,53 @@
 import copy
+import mmap
 import os
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
-from hdsemg_nb import paths
-from hdsemg_nb.benchmark import inference, stem, training
-from hdsemg_nb.latency.timing import TORCH
-from hdsemg_nb.models import MTDCNN, NETWORKS
+import benchmarks
+from benchmarks import inference, training
+from benchmarks.inference import TORCH
+from hdsemg_nb import latency
+from hdsemg_nb.decoders import LINEAR, PAPER_NETWORKS, Run
+from hdsemg_nb.decoders.linear_classifier import LinearClassifier
+from hdsemg_nb.decoders.mt_dcnn import MTDCNN
 from hdsemg_nb.results import device_name
-from hdsemg_nb.train import Run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
+    return tmp_path
 
 
 def test_both_sides_take_the_same_step_on_the_same_windows():
     torch.manual_seed(0)
-    naive = nn.Sequential(nn.Flatten(), nn.Linear(64 * 20, training.N_MOTOR_UNITS))
-    ours, run = copy.deepcopy(naive), Run("ML-DRSNet", 20, 10, epochs=1, bf16=False)
-    before = naive[1].weight.detach().clone()
+    naive = LinearClassifier(20, training.N_MOTOR_UNITS)
+    ours, run = copy.deepcopy(naive), Run(LINEAR, 20, 10, epochs=1, bf16=False)
+    before = naive.layers[1].weight.detach().clone()
     for epoch, model in ((training.naive_epoch, naive), (training.our_epoch, ours)):
         began, ended = epoch(model, run, run.batch_size)  # one batch: no order to differ in
         assert ended > began
-    assert not torch.equal(naive[1].weight, before)
-    torch.testing.assert_close(naive[1].weight, ours[1].weight)
+    assert not torch.equal(naive.layers[1].weight, before)
+    torch.testing.assert_close(naive.layers[1].weight, ours.layers[1].weight)
 
 
+@pytest.mark.slow
 def test_speed_measures_both_sides_in_processes():
     with training.sides() as workers:
+        kept = workers[training.our_epoch][0].submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result()
         row = training.speed("ML-DCNN", 20, workers, rounds=1, seconds=0.05)
+    assert kept == str(2**30) and "MALLOC_TRIM_THRESHOLD_" not in os.environ
     numbers = [row[name] for name in ("naive_windows_s", "our_windows_s", "our_tflops_s")]
     assert np.isfinite(numbers).all() and min(numbers) > 0
     assert row["ratio"] == pytest.approx(row["our_windows_s"] / row["naive_windows_s"])
 
 
-def test_a_worker_has_its_own_environment(monkeypatch):
-    monkeypatch.delenv("HDSEMG_NB", raising=False)
-    with training._worker(1, {"HDSEMG_NB": "1"}) as worker:
-        assert worker.submit(os.getenv, "HDSEMG_NB").result() == "1"
-    assert "HDSEMG_NB" not in os.environ
-
-
+@pytest.mark.slow
 def test_windows_are_never_stored():
     row = training.memory(140, 10, seconds=20)
     assert row["windows_mb"] == pytest.approx(14 * row["signal_mb"], rel=0.01)
@@ -68,13 +74,10 @@ def test_sweep_days_by_hand():
     assert days.loc["ML-DCNN", "trainings"] == 4800
 
 
-def test_tables_say_where_and_how(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    memories = pd.DataFrame({"window": [20], "our_peak_mb": [1.0]})
-    training.save_tables(SPEEDS, memories, ".")
-    files = sorted((tmp_path / "tables").glob("benchmark_*.csv"))
-    assert len(files) == 3
-    for path in files:
+def test_tables_say_where_and_how(folder):
+    training.save_tables(SPEEDS, pd.DataFrame({"window": [20], "our_peak_mb": [1.0]}))
+    assert len(list(folder.glob("*.csv"))) == 3
+    for path in folder.iterdir():
         note = path.read_text().splitlines()[0]
         assert all(word in note for word in (device_name(), "torch", "naive float32"))
 
@@ -93,25 +96,61 @@ def test_the_loop_over_branches_gives_the_same_numbers(window):
 
 def test_every_network_is_timed_once_at_a_size_it_takes():
     sizes = [(run.network, run.window) for run in inference.runs()]
-    assert len(set(sizes)) == len(sizes) and {network for network, _ in sizes} == set(NETWORKS)
+    assert len(set(sizes)) == len(sizes) and {network for network, _ in sizes} == set(
+        PAPER_NETWORKS
+    )
     assert {(network, window) for network, window, *_ in inference.BARS} <= set(sizes)
 
 
-def test_inference_in_small(two_units, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    run = Run("MT-DCNN", 20, 200, epochs=1)
-    times = inference.measure(two_units, run, threads=(1,), n_windows=3)
-    table = inference.summarise(times)
-    assert table["decoder"].tolist()[:2] == [TORCH, inference.LOOP]
-    ratio = table["median_ms"][1] / table["median_ms"]
-    pd.testing.assert_series_equal(table["loop_speed_up"], ratio, check_names=False)
-    assert {"device", "threads", "date", "torch", "onnxruntime", "hdsemg_nb"} <= set(table)
-    hour = inference.endurance(two_units, hours=0.0005)
+def test_inference_in_small(two_units, folder, monkeypatch):
+    monkeypatch.setattr(inference, "PRECISIONS", ["fp32"])
+    before = torch.get_num_threads()
+    run = Run("MT-DCNN", 20, 400, epochs=1)
+    table = inference.summarise(inference.measure(two_units, run, threads=(1, 2), n_windows=30))
+    names = [TORCH, inference.LOOP, *(f"{engine} fp32" for engine in latency.engines())]
+    assert table["decoder"].tolist() == 2 * names and torch.get_num_threads() == before
+    assert table["threads"].tolist() == len(names) * [1] + len(names) * [2]
+    loop_ms = table["median_ms"][1]
+    np.testing.assert_allclose(
+        table["loop_speed_up"][: len(names)], loop_ms / table["median_ms"][: len(names)]
+    )
+    assert (table["speed_up"][table["decoder"] == TORCH] == 1).all()
+    ordered = table[["median_ms", "p95_ms", "p99_ms", "max_ms"]].to_numpy()
+    assert (np.diff(ordered, axis=1) >= 0).all() and (table["n_windows"] == 30).all()
+    assert (table["flipped_percent"][table["decoder"] != inference.LOOP] == 0).all()
+    hour = pd.DataFrame([inference.versions()])
     monkeypatch.setattr(inference, "BARS", [("MT-DCNN", 20, 1e3, 0, inference.LOOP)])
-    inference.save_tables(table, hour, ".")
-    names = {path.name for path in (tmp_path / "tables").glob("*.csv")}
-    assert names == {f"{stem()}_{part}.csv" for part in ("inference", "bars", "endurance")}
-    assert all("SYNTHETIC" in path.read_text() for path in (tmp_path / "tables").iterdir())
+    inference.save_tables(table, hour)
+    assert {path.stem.split("_")[-1] for path in folder.iterdir()} == {
+        "inference",
+        "bars",
+        "endurance",
+    }
+    assert all("SYNTHETIC" in path.read_text() for path in folder.iterdir())
+
+
+def test_endurance_counts_every_window_with_constant_memory(decoder, two_units):
+    row = inference.endurance(decoder, two_units, hours=0.003)
+    n_samples = round(0.003 * 3600 * 2048 / 20) * 20
+    assert row["windows"] == (n_samples - 20) // 10 + 1 and row["missed_windows"] == 0
+    assert row["times_real_time"] > 1 and row["with_problem"] == 0
+    assert row["memory_growth_mb"] < 5
+
+
+def test_endurance_finds_a_stream_that_leaves_windows_out_or_keeps_its_past(
+    decoder, two_units, monkeypatch
+):
+    past, push = [], latency.Stream.push
+
+    def leaky(stream, chunk, first_sample):
+        past.append(mmap.mmap(-1, 200_000))  # fresh pages, whatever freed memory is kept
+        past[-1].write(bytes(200_000))
+        return push(stream, chunk, first_sample)[:1]
+
+    monkeypatch.setattr(latency.Stream, "push", leaky)
+    row = inference.endurance(decoder, two_units, hours=0.001)
+    assert row["missed_windows"] > 0
+    assert sys.platform != "linux" or row["memory_growth_mb"] > 50
 
 
 def planted_summary():

@@ -141,11 +141,32 @@ def test_silhouette_of_two_classes():
 def test_decompose_says_what_is_wrong(recording):
     with pytest.raises(ValueError, match="fs=1000.0 Hz is too slow"):
         decompose(Recording(recording.emg, 1000.0))
-    with pytest.raises(ValueError, match="100 samples, expected at least 384"):
+    for sizes in (dict(n_lags=0), dict(n_seeds=0)):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            decompose(recording, **sizes)
+    with pytest.raises(ValueError, match="24 channels and 100 samples, expected at least 384"):
         decompose(Recording(recording.emg[:, :100], FS))
     noise = np.random.default_rng(0).normal(size=(4, 8000))
     with pytest.raises(NoMotorUnit, match="no motor unit with silhouette"):
         decompose(Recording(noise, FS), n_lags=4, n_seeds=10, progress=False)
+
+
+def test_half_the_channels_dead_or_doubled(recording):
+    options = dict(n_lags=4, n_seeds=40, n_rounds=1, progress=False)
+    part = recording.crop(0, 6)
+    expected = decompose(part, **options).recording.digest
+    for more, named in ((0 * part.emg, r"\[24, .*47\] \(dead\)"), (part.emg, r"47\] \(equal to")):
+        spoilt = Recording(np.vstack([part.emg, more]), FS)
+        with pytest.warns(UserWarning, match=named):
+            found = decompose(spoilt, **options).recording
+        assert Recording(found.emg[:24], FS, found.discharges).digest == expected
+
+
+def test_a_transposed_signal_is_told(recording):
+    with pytest.warns(UserWarning, match=r"pass emg\.T"):
+        transposed = Recording(recording.emg.T, FS)
+    with pytest.raises(ValueError, match="emg has 20480 channels and 24 samples"):
+        decompose(transposed)
 
 
 def test_recovery_counts_every_reference_unit_also_when_none_is_found(recording):

@@ -45,7 +45,7 @@ def most_pairs(reference, found, tolerance):
 def test_no_other_matching_has_more_pairs(seed):
     rng = np.random.default_rng(seed)
     a, b = (np.unique(rng.integers(0, 25, 6)) for _ in range(2))
-    pairs = discharges.matched_pairs(a, b, fs=1000, tolerance_ms=2)
+    pairs = discharges._pairs(a, b, fs=1000, tolerance_ms=2)
     assert len(pairs) == most_pairs(a, b, 2)
     assert (np.diff(pairs, axis=0) > 0).all()  # one to one, in the order of time
     assert (np.abs(a[pairs[:, 0]] - b[pairs[:, 1]]) <= 2).all()
@@ -74,6 +74,12 @@ def test_agreement_removes_the_largest_lag_and_no_larger():
         assert shifted.rate == 1 and shifted.lag_ms == pytest.approx(1000 * lag / FS)
     beyond = rate_of_agreement(a, a + 64, FS, 0.5, largest_lag_ms=30)
     assert beyond.rate < 0.2
+
+
+def test_agreement_does_not_depend_on_the_origin():
+    a = regular()
+    for origin in (-50_000, 10**9):
+        assert rate_of_agreement(a + origin, a + origin + 7, FS) == rate_of_agreement(a, a + 7, FS)
 
 
 def test_the_lag_is_where_most_agree_not_where_most_coincide():
@@ -144,6 +150,52 @@ def test_adjacent_windows_are_one_discharge_within_the_refractory_time():
     decoded[[10, 13], 1] = True  # 14.6 ms
     trains = discharges.decoded_discharges(decoded, 10 * np.arange(100), 20, FS)
     assert [train.tolist() for train in trains] == [[120, 210], [110, 140], []]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        discharges.match_discharges,
+        discharges.rate_of_agreement,
+        discharges.interval_errors,
+        lambda a, b, fs: discharges.match_motor_units([a], [b], fs),
+        lambda a, b, fs: discharges.discharge_rate(b, fs),
+        lambda a, b, fs: discharges.interval_cov(b, fs),
+        lambda a, b, fs: discharges.smoothed_rate(b, 9000, fs),
+        lambda a, b, fs: discharges.rate_correlation(a, b, np.ones(9000, bool), fs),
+    ],
+)
+def test_seconds_given_for_samples_are_refused(use):
+    rng = np.random.default_rng(0)
+    seconds = np.sort(rng.uniform(0, 30, 300))
+    for wrong in (seconds, [5, np.nan], [[5, 9]], ["5"]):
+        with pytest.raises(ValueError, match="expected (whole|a one-dimensional)"):
+            use(regular(), wrong, FS)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, float])
+def test_trains_of_any_number_type_agree_as_int64_does(dtype):
+    a, b = np.array([20, 90, 150], dtype), np.array([30, 100, 160], dtype)
+    agreement = rate_of_agreement(b, a, FS)
+    assert (agreement.rate, agreement.lag_ms) == (1, -10_000 / FS)
+    assert discharges.discharge_rate(a, FS) == pytest.approx(FS / 65)
+    np.testing.assert_allclose(discharges.interval_errors(b, a - 0, FS, 10), [0, 0])
+
+
+def test_smoothed_rate_refuses_what_lies_outside():
+    for wrong in (-1, 9000):
+        with pytest.raises(ValueError, match=f"holds {wrong}, outside the signal"):
+            discharges.smoothed_rate([wrong], 9000, FS)
+
+
+@pytest.mark.parametrize("wrong", [0.3, np.nan, 2])
+def test_probabilities_are_not_taken_for_discharges(wrong):
+    decoded = np.zeros((25, 1))
+    decoded[7] = wrong
+    with pytest.raises(ValueError, match="decoded must hold only 0 and 1; threshold probab"):
+        discharges.decoded_discharges(decoded, 10 * np.arange(25), 20, FS)
+    with pytest.raises(ValueError, match="decoded has 25 windows, starts 24"):
+        discharges.decoded_discharges(decoded > 5, 10 * np.arange(24), 20, FS)
 
 
 def test_interval_errors_by_hand():

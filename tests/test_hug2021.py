@@ -72,7 +72,8 @@ def test_empty_places_and_missing_ied_follow_the_grid(path, save):
     content = demuse(shape=(8, 4), empty=((7, 3), (2, 1)))
     del content["IED"]
     save(path, content)
-    grid = load_demuse(path).grid
+    with pytest.warns(UserWarning, match=r"IED is missing: .*\(8, 4\) grid taken as 10 mm"):
+        grid = load_demuse(path).grid
     assert len(grid.electrodes) == 30
     assert grid.ied_mm == 10
     assert np.isnan(grid.image(np.zeros(30))[[7, 2], [3, 1]]).all()
@@ -82,7 +83,8 @@ def test_grid_without_known_distance_is_none(path):
     content = demuse(shape=(4, 4), empty=())
     del content["IED"]
     save_v5(path, content)
-    assert load_demuse(path).grid is None
+    with pytest.warns(UserWarning, match=r"\(4, 4\) grid not known, grid is None"):
+        assert load_demuse(path).grid is None
 
 
 def test_discarded_channels_are_splined_along_the_channel_number(path):
@@ -104,7 +106,8 @@ def test_discarded_channels_are_splined_along_the_channel_number(path):
 def test_optional_fields_may_be_missing(path):
     content = demuse()
     save_v5(path, {name: content[name] for name in ("SIG", "MUPulses", "fsamp")})
-    recording = load_demuse(path)
+    with pytest.warns(UserWarning, match="IED is missing"):
+        recording = load_demuse(path)
     assert np.isnan(recording.pnr).all()
     assert recording.grid.ied_mm == 8
 

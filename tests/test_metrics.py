@@ -18,6 +18,7 @@ def test_counts_by_hand():
         ([[1, 0]], [[1]], r"shape \(1, 2\) and y_pred \(1, 1\)"),
         ([1, 0], [1, 0], "y_true has shape"),
         ([[1]], [[0.7]], "threshold probabilities first"),
+        ([[1]], [[np.nan]], "threshold probabilities first"),
     ],
 )
 def test_counts_refuse(true, pred, match):
@@ -40,8 +41,10 @@ def test_scores_without_positives_or_predictions():
     assert np.isnan([s.precision[0], s.sensitivity[0], s.f1[0], s.miss_rate[0]]).all()
     assert (s.precision[1], s.sensitivity[1], s.f1[1], s.miss_rate[1]) == (0, 0, 0, 1)
     assert not s.identified.any()
-    with pytest.raises(ValueError, match="fp holds -1"):
+    with pytest.raises(ValueError, match="fp holds -1, a count is 0 or more"):
         metrics.scores(1, -1, 0)
+    with pytest.raises(ValueError, match="tp holds nan"):
+        metrics.scores(np.nan, 0, 0)
 
 
 def test_always_positive_has_f1_2p_over_1_plus_p():

@@ -1,10 +1,13 @@
 """The MUedit reader on files written in MUedit's format, whole and broken."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from matfiles import cell, save_v5, save_v73
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
+from hdsemg_nb.datasets import otb
 from hdsemg_nb.datasets.muedit import load_muedit
 
 N = 300
@@ -75,6 +78,25 @@ def test_second_grid_has_its_own_channels_and_motor_units(path, save):
     assert [times.tolist() for times in recording.discharges] == [[9, 99, 199]]
 
 
+@pytest.mark.parametrize(("kind", "known"), [("GR08MM1305", True), ("HD08MM1305", False)])
+def test_hd_grids_with_the_numbers_of_gr_grids_have_no_known_place(path, kind, known):
+    content = muedit()
+    numbers = otb._NUMBERS["GR"]
+    places = np.array([np.argwhere(numbers == k)[0] + 1 for k in range(64)], dtype=float)
+    data = np.arange(64.0)[:, None] + np.ones((64, N))
+    content["signal"] |= {
+        "data": data,
+        "gridname": cell([kind], (1, 1)),
+        "coordinates": cell([places], (1, 1)),
+        "EMGmask": NOTHING,
+    }
+    save_v5(path, content)
+    with nullcontext() if known else pytest.warns(UserWarning, match="HD08MM1305, has the elec"):
+        recording = load_muedit(path)
+    assert (recording.grid is not None) == known
+    assert (recording.emg[0, 0] == 1) != known  # in the order of the file
+
+
 def test_pnr_counts_only_the_samples_decomposed(path):
     content = muedit()
     save_v5(path, content)
@@ -126,6 +148,15 @@ def test_one_grid_and_one_motor_unit(path, save):
         ("fsamp", "2048", "signal.fsamp holds '2048'"),
         ("IED", np.empty((0, 0)), "signal.IED has 0 value"),
         ("coordinates", cell([np.zeros((6, 2))], (1, 1)), "electrodes must be non-negative"),
+        ("coordinates", cell([np.full((6, 2), 1.5)], (1, 1)), "non-negative whole numbers"),
+        ("coordinates", cell([np.ones((6, 1))], (1, 1)), r"electrodes has shape \(5, 1\)"),
+        ("muscle", cell([np.ones((2, 2))], (1, 1)), "muscle=.* must be text"),
+        ("fsamp", np.array([[2048.0, 2048]]), r"signal.fsamp has shape \(1, 2\)"),
+        (
+            "Dischargetimes",
+            cell([np.array([[5, np.nan]])], (1, 1)),
+            r"signal.Dischargetimes\{1,1\} holds nan",
+        ),
         ("coordinates", NOTHING, r"grid=0, but the file has 0 grid"),
         ("Dischargetimes", np.array([[1.0, 2]]), "signal.Dischargetimes must be a cell"),
         ("Dischargetimes", "A1", "signal.Dischargetimes must be a cell"),
@@ -147,7 +178,32 @@ def test_a_broken_field_is_named_with_its_file(path, save, field, value, message
     content = muedit()
     content["signal"][field] = value
     save(path, content)
-    with pytest.raises(ValueError, match=rf"trial_decomp\.mat: .*{message}"):
+    with pytest.raises(ValueError, match=rf"(?s)trial_decomp\.mat: .*{message}"):
+        load_muedit(path)
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+@pytest.mark.parametrize("edition", [NOTHING, "", {"time": np.ones((1, 3))}])
+def test_an_edition_without_edits_is_passed_over(path, save, edition):
+    save(path, muedit() | {"edition": edition})
+    assert [times.tolist() for times in load_muedit(path).discharges] == [[9, 99, 199], [54, 154]]
+
+
+@pytest.mark.parametrize("save", [save_v5, save_v73])
+@pytest.mark.parametrize("field", ["signal", "edition"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.ones((4, 4)), r"an array of shape \(4, 4\)"), ("text", "'text'")],
+)
+def test_what_is_no_struct_is_named(path, save, field, value, message):
+    save(path, muedit() | {field: value})
+    with pytest.raises(ValueError, match=rf"trial_decomp\.mat: field {field} holds {message}"):
+        load_muedit(path)
+
+
+def test_an_array_of_structs_is_named(path):
+    save_v5(path, {"signal": np.zeros((1, 2), dtype=[("data", object), ("fsamp", object)])})
+    with pytest.raises(ValueError, match=r"mat: field signal holds .* expected one struct"):
         load_muedit(path)
 
 

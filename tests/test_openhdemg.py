@@ -141,6 +141,18 @@ def test_silhouettes_are_not_taken_for_pulse_to_noise_ratios(tmp_path):
     [
         ({"MUPULSES": "[[20, 200], [40]]"}, r"discharges\[0\] holds 200, outside the signal"),
         ({"MUPULSES": '[["20"], [40]]', "SOURCE": '"DELSYS"'}, r"discharges\[0\] has shape"),
+        ({"MUPULSES": "NaN"}, "MUPULSES holds nan, expected a list of discharge times for each"),
+        ({"MUPULSES": "null"}, "MUPULSES holds None, expected a list"),
+        ({"MUPULSES": "[20, 40]"}, r"MUPULSES holds \[20, 40\], expected a list"),
+        ({"MUPULSES": "[[20, NaN], [40]]"}, r"discharges\[0\] holds nan, expected whole"),
+        ({"MUPULSES": "[[20, null], [40]]"}, r"discharges\[0\] has .*dtype object"),
+        ({"FSAMP": "true"}, "FSAMP holds True, expected a number"),
+        ({"FSAMP": "NaN"}, "fs=nan must be a finite sampling frequency"),
+        ({"EXTRAS": '{"columns": ["hdsemg_nb"], "index": ["mvc"]}'}, "EXTRAS is not as save_"),
+        (
+            {"EXTRAS": '{"columns": ["hdsemg_nb"], "index": ["mvc"], "data": [["low"]]}'},
+            "mvc='low' must be an intensity",
+        ),
         ({"FSAMP": '"fast"'}, "FSAMP holds 'fast', expected a number"),
         ({"FSAMP": "2048 Hz"}, "FSAMP holds no JSON text"),
         ({"RAW_SIGNAL": "[1, 2]"}, "RAW_SIGNAL is no table of numbers"),

@@ -1,21 +1,23 @@
 import numpy as np
 import pytest
 import scipy.io
+from matfiles import save_v73
 
 from hdsemg_nb.datasets import load_otb
+from hdsemg_nb.datasets.matfile import read_mat
 
 N = 400
 
 
-def export(path, n_units=2, drop=(), grid="GR08MM1305", n_electrodes=64, **changes):
+def export(path, n_units=2, drop=(), grid="GR08MM1305", n_electrodes=64, unit="uV", **changes):
     """Write a file in the format of an OTBiolab+ export: electrode e carries the constant e."""
     name = f"Vastus Lateralis - AUX 3 (Channel 1->1) - {grid}"
     emg = np.tile(np.arange(1.0, n_electrodes + 1), (N, 1))
     marks, sources = np.zeros((N, n_units)), np.full((N, n_units), 0.01)
-    for unit in range(n_units):
-        marks[[5, 100 + unit, 250], unit] = 1
-        sources[[92 + unit, 242], unit] = 1
-    names = [f"{name} ({e})[uV]" for e in range(1, n_electrodes + 1)]
+    for k in range(n_units):
+        marks[[5, 100 + k, 250], k] = 1
+        sources[[92 + k, 242], k] = 1
+    names = [f"{name} ({e})[{unit}]" for e in range(1, n_electrodes + 1)]
     names += [f"Decomposition of {name} (1)[a.u]"] * n_units
     names += [f"Source for decomposition of {name} (1)[a.u]"] * n_units
     names += ["acquired data[ %(MVC)]"]
@@ -27,7 +29,7 @@ def export(path, n_units=2, drop=(), grid="GR08MM1305", n_electrodes=64, **chang
         Description=np.array(names, dtype=object)[:, None],
         SamplingFrequency=np.array([[2048]], dtype=np.uint16),
     )
-    content |= changes
+    content |= {key: make(content[key]) for key, make in changes.items()}
     scipy.io.savemat(path, {key: content[key] for key in content if key not in drop})
     return path
 
@@ -56,9 +58,100 @@ def test_few_motor_units(tmp_path, n_units):
     assert load_otb(export(tmp_path / "a.mat", n_units=n_units)).n_motor_units == n_units
 
 
-def test_unknown_grid_keeps_the_order_of_the_file(tmp_path):
-    recording = load_otb(export(tmp_path / "a.mat", grid="XY10MM0804", n_electrodes=32))
+@pytest.mark.parametrize("grid", ["HD08MM1305", "HD04MM1305"])
+def test_hd_grids_are_numbered_down_every_column_from_the_right(tmp_path, grid):
+    recording = load_otb(export(tmp_path / "a.mat", grid=grid))
+    electrode = recording.grid.image(recording.emg[:, 0])
+    assert electrode[1:, 4].tolist() == list(range(1, 13)) and np.isnan(electrode[0, 4])
+    for column, first in ((3, 13), (2, 26), (1, 39), (0, 52)):
+        assert electrode[:, column].tolist() == list(range(first, first + 13))
+    assert recording.grid.ied_mm == float(grid[2:4])
+
+
+@pytest.mark.parametrize("grid", ["XY10MM0804", "HD10MM0804", "GR10MM0808"])
+def test_unknown_grid_keeps_the_order_of_the_file_and_says_so(tmp_path, grid):
+    with pytest.warns(UserWarning, match=f"electrodes of '{grid}' are is not known: grid is None"):
+        recording = load_otb(export(tmp_path / "a.mat", grid=grid, n_electrodes=32))
     assert recording.grid is None and recording.emg[:, 0].tolist() == list(range(1, 33))
+
+
+def test_columns_that_name_no_grid_are_read(tmp_path):
+    def bipolar(names):
+        return np.array([["VL - IN 1[uV]"], ["VM - IN 2[uV]"], *names[2:].tolist()], dtype=object)
+
+    path = export(tmp_path / "a.mat", n_electrodes=2, n_units=1, Description=bipolar)
+    with pytest.warns(UserWarning, match="grid is None"):
+        recording = load_otb(path)
+    assert recording.muscle == "VL, VM" and recording.emg[:, 0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("second", "first", "message"),
+    [
+        ("VM - IN 2 (Channel 65->128) - GR08MM1305", 1, "'GR08MM1305'.*'Vastus Lateralis', 'VM'"),
+        ("Vastus Lateralis - IN 2 - GR08MM1305", 1, "several grids, .*'GR08MM1305'"),
+        ("VM - IN 2 - GR08MM1305", 65, "several grids, .*'VM'"),
+        ("VM - IN 2 - HD08MM1305", 1, "'GR08MM1305', 'HD08MM1305'"),
+    ],
+)
+def test_two_grids_in_one_file_are_refused(tmp_path, second, first, message):
+    data = export(tmp_path / "a.mat")
+    content = scipy.io.loadmat(data)
+    more = [[np.str_(f"{second} ({e})[uV]")] for e in range(first, first + 64)]
+    path = export(
+        tmp_path / "b.mat",
+        Description=lambda names: np.array([*names.tolist(), *more], dtype=object),
+        Data=lambda _: np.hstack([content["Data"][0, 0], np.ones((N, 64))]),
+    )
+    with pytest.raises(ValueError, match=rf"b\.mat: .*{message}.*export one grid at a time"):
+        load_otb(path)
+
+
+def test_descriptions_as_a_matrix_of_characters(tmp_path):
+    path = export(tmp_path / "a.mat", Description=lambda names: names.ravel().astype(str))
+    assert scipy.io.loadmat(path)["Description"].dtype.kind == "U"
+    read, usual = load_otb(path), load_otb(export(tmp_path / "b.mat"))
+    assert read.digest == usual.digest and read.grid is not None
+
+
+def test_reads_matlab_7_3(tmp_path):
+    content = read_mat(export(tmp_path / "a.mat"))
+    content["Data"][0, 0] = content["Data"][0, 0].astype(float)
+    save_v73(tmp_path / "b.mat", content)
+    assert load_otb(tmp_path / "b.mat").digest == load_otb(tmp_path / "a.mat").digest
+
+
+def mark(value):
+    """Replaces a sample of the first column of marks."""
+
+    def change(cell):
+        cell[0, 0][7, 64] = value
+        return cell
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(unit="mV"), r"no column in \[uV\], only in \['.*mV'.*\]; export the EMG in uV"),
+        (dict(SamplingFrequency=lambda _: [2048, 2048]), r"SamplingFrequency has shape \(1, 2\)"),
+        (dict(SamplingFrequency=lambda _: "2048 Hz"), "SamplingFrequency holds '2048 Hz'"),
+        (dict(Data=mark(np.nan)), r"column 'Decomposition of .*' holds nan, expected 0 or 1"),
+        (dict(Data=mark(0.3)), r"column 'Decomposition of .*' holds 0\.3"),
+        (dict(Data=lambda _: np.zeros((N, 3))), r"Data has shape .* \(samples, 69\)"),
+        (dict(Data=lambda _: "signal"), "Data holds 'signal', expected numbers"),
+        (dict(Description=lambda _: np.ones((3, 3))), "Description must hold text"),
+        (dict(n_electrodes=60), "has electrodes 1 to 64, the export 60"),
+    ],
+)
+def test_a_broken_field_is_named_with_its_file(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=rf"b\.mat: .*{message}"):
+        load_otb(export(tmp_path / "b.mat", **changes))
+
+
+def test_microvolts_with_the_greek_letter(tmp_path):
+    assert load_otb(export(tmp_path / "a.mat", unit="\u00b5V")).n_channels == 64
 
 
 @pytest.mark.parametrize("field", ["Data", "Description", "SamplingFrequency"])
@@ -74,7 +167,3 @@ def test_broken_files_are_named(tmp_path):
         load_otb(tmp_path / "cut.mat")
     with pytest.raises(FileNotFoundError, match="none.mat: no such file"):
         load_otb(tmp_path / "none.mat")
-    with pytest.raises(ValueError, match="Data has shape .* expected .samples, 69"):
-        load_otb(export(tmp_path / "c.mat", Data=np.zeros((N, 3))))
-    with pytest.raises(ValueError, match="has electrodes 1 to 64, the export 60"):
-        load_otb(export(tmp_path / "d.mat", n_electrodes=60))

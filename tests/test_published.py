@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hdsemg_nb import published
-from hdsemg_nb.published import NOT_GIVEN
+from hdsemg_nb.chapters import published
+from hdsemg_nb.chapters.published import NOT_GIVEN
 
 CELL = ["network", "window", "step", "mvc", "metric"]
 

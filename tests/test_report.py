@@ -1,78 +1,73 @@
-import os
-from dataclasses import replace
-
 import pandas as pd
 import pytest
-from random_results import REDUCED, random_results
+from random_results import random_results
 
-from hdsemg_nb import analysis, params, paths, report, tables
-from hdsemg_nb.published import NOT_GIVEN
+from hdsemg_nb import paths, results, tables
+from hdsemg_nb.chapters import comparison, published, report, scores
+from hdsemg_nb.chapters.published import NOT_GIVEN
 
 ROOT = paths.PROJECT
-NOTE = "SYNTHETIC data, 9 recordings; unlike the paper: epochs 3; quick profile"
-
-
-@pytest.fixture(scope="module")
-def compared():
-    scores = analysis.scores(random_results(**REDUCED))
-    settings = analysis.best_settings(scores, scores)
-    return analysis.compare(scores, settings), analysis.compare_pairs(scores, settings)
+STEMS = list(published.items()["item"])
+NOTE = "SYNTHETIC data, 9 recordings at 10, 30, 50 % MVC; results/protocol.csv, 5 folds"
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, compared):
-    """All 22 items as stand-ins, Table 7 as the analysis writes it."""
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    (tmp_path / "results.csv").write_text("made first")
-    os.utime(tmp_path / "results.csv", (1, 1))
-    for stem in report.ITEMS:
+def project(tmp_path, monkeypatch):
+    """All 22 items as stand-ins, Table 7 as the comparison writes it."""
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
+    monkeypatch.setattr(results, "read", lambda name: random_results())
+    for stem in STEMS:
         kind = stem.split("_")[0]
         for suffix in report.SUFFIXES[kind]:
             file = paths.output_folder("out", f"{kind}s") / f"{stem}.{suffix}"
             file.write_text(f"# {NOTE}\nmetric,mean\n")
-    tables.save(compared[0], "table_07", "out", NOTE)
-    tables.save(compared[1], "table_07_pairs", "out", NOTE)
-    return tmp_path
+    runs = scores.scores(scores.read())
+    best = comparison.best_settings(runs, runs)
+    tables.save(comparison.compare(runs, best), "table_07", "out", NOTE)
+    tables.save(comparison.compare_pairs(runs, best), "table_07_pairs", "out", NOTE)
+    return tmp_path / "out"
 
 
 def items():
-    return report.reproduction("out", "results.csv").set_index("item")
+    return report.reproduction("out").set_index("item")
 
 
-def test_all_22_items_with_data_and_profile(project):
+def test_all_22_items_with_their_data(project):
     found = items()
-    assert len(found) == 22
+    assert len(found) == 22 and set(found["problem"]) == {""}
     assert found.loc["Table 7", "file"] == "tables/table_07.csv"
-    assert (
-        found.loc["Figure 8", "data"] == "SYNTHETIC data, 9 recordings; unlike the paper: epochs 3"
-    )
-    assert found.loc["Figure 8", "profile"] == "quick"
+    assert found.loc["Figure 8", "data"] == NOTE
     assert found.loc["Figure 8", "agrees"] == found.loc["Table 7", "agrees"] != "nothing to compare"
-    assert found.loc["Figure 3", "agrees"] == "nothing to compare"
-    assert found.loc["Table 8", "by_how_much"] == NOT_GIVEN
-    assert found.loc["Table 2", "by_how_much"] == report.NOT_RUN
+    assert found.loc["Figure 3", ["agrees", "data"]].tolist() == [
+        "nothing to compare", "on the figure",
+    ]  # fmt: skip
+    assert found.loc["Table 2", "agrees"] == "nothing to compare yet"
+    assert found.loc["Table 2", "by_how_much"] == "the published cells are not there"
 
 
-def test_missing_empty_and_old_files_are_named(project):
-    (project / "out/figures/figure_04.png").unlink()
-    (project / "out/tables/table_05.tex").write_text("")
-    os.utime(project / "out/tables/table_09.csv", (0, 0))
-    os.utime(project / "out/figures/figure_03.pdf", (0, 0))  # does not depend on the results
-    found = items()["agrees"]
-    assert found["Figure 4"] == "missing: figure_04.png"
-    assert found["Table 5"] == "empty: table_05.tex"
-    assert found["Table 9"] == "older than the results: table_09.csv"
-    assert found["Figure 3"] == "nothing to compare"
+def test_missing_and_empty_files_are_named_and_end_with_an_error(project):
+    with pytest.raises(SystemExit) as end:
+        report.main(["out"])
+    assert end.value.code == 0
+    (project / "figures/figure_04.png").unlink()
+    (project / "tables/table_05.csv").write_text("")
+    found = items()["problem"]
+    assert found["Figure 4"] == "missing or empty: figure_04.png"
+    assert found["Table 5"] == "missing or empty: table_05.csv"
+    with pytest.raises(SystemExit) as end:
+        report.main(["out"])
+    assert end.value.code == 1
 
 
-def table(*rows):
+def verdict(*rows):
     columns = ["setting", "network", "metric", "mean", "published_mean", "published_sd"]
     made = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
-    return made.assign(difference=made["mean"] - made["published_mean"])
+    made = made.assign(difference=made["mean"] - made["published_mean"])
+    tables.save(made, "table_05", "out", NOTE)
+    return items().loc["Table 5", ["agrees", "by_how_much"]].tolist()
 
 
-def test_means_are_judged_by_the_published_spread(tmp_path):
-    nothing = tmp_path / "none.csv"
+def test_means_are_judged_by_the_published_spread(project):
     within = ("optimal", "ML-DCNN", "f1", 0.80, 0.85, 0.23)
     rounded = ("optimal", "ML-DCNN", "precision", 0.996, 1.00, 0.00)  # prints as published
     tenth = ("optimal", "ML-DCNN", "identified_percent", 65.0, 70.87, None)
@@ -80,52 +75,38 @@ def test_means_are_judged_by_the_published_spread(tmp_path):
     validation = ("optimal on validation", "ML-DCNN", "f1", 0.0, 1.00, 0.00)
     never = ("optimal", "ML-DCNN", "f1", None, 0.85, 0.23)  # not run
     none = ("optimal", "ML-DCNN", "f1", 0.8, None, None)  # nothing published
-    good = table(within, rounded, tenth, validation)
-    assert report._verdict(good, nothing)[0] == "agrees"
-    verdict, text = report._verdict(table(within, off), nothing)
-    assert verdict == "in part"
-    assert text == "1 of 2 means agree; furthest n_identified of ML-DCNN: 0.50, published 14.71"
-    assert report._verdict(table(off), nothing)[0] == "does not"
-    assert report._verdict(table(never, none), nothing) == ("nothing to compare", "")
+    assert verdict(within, rounded, tenth, validation)[0] == "agrees"
+    assert verdict(within, off) == [
+        "in part",
+        "1 of 2 means agree; furthest n_identified of ML-DCNN: 0.50, published 14.71",
+    ]
+    assert verdict(off)[0] == "does not"
+    assert verdict(never, none)[0] == "nothing to compare yet"
+    assert verdict(none)[0] == "nothing to compare yet"  # Table 5 is given in the text
 
 
-def test_pairs_are_counted_for_each_kind_of_blocks(project, compared):
-    pairs = compared[1].query("setting == 'optimal'")
+def test_pairs_are_counted_for_each_kind_of_blocks(project):
+    pairs = tables.load(project / "tables/table_07_pairs.csv")[0].query("setting == 'optimal'")
     text = items().loc["Table 7", "by_how_much"]
     for over in ("recordings", "participants"):
-        rows = pairs[pairs["blocks"] == over]["agrees"]
-        assert (
-            f"{(rows == 'agrees').sum()} of {(rows != NOT_GIVEN).sum()} pairs agree over {over}"
-            in text
-        )
+        rows = pairs[(pairs["blocks"] == over) & (pairs["agrees"] != NOT_GIVEN)]["agrees"]
+        assert f"{(rows == 'agrees').sum()} of {len(rows)} pairs agree over {over}" in text
 
 
 def test_report_as_markdown_and_html(project):
-    trends = {"trend": ["T1"], "ours": [None], "agrees": ["cannot be told: a < b | c"]}
-    trends = pd.DataFrame(trends)
-    tables.save(trends, "trends", "out", NOTE)
-    report.write("out", "results.csv")
-    markdown = (project / "out/tables/reproduction_report.md").read_text()
+    trends = {"trend": ["T1"], "ours": [None], "missing": ["a < b | c"]}
+    tables.save(pd.DataFrame(trends), "trends", "out", NOTE)
+    report.write("out")
+    markdown = (project / "tables/reproduction_report.md").read_text()
     assert "[figures/figure_04.pdf](../figures/figure_04.pdf)" in markdown
     assert "a < b \\| c" in markdown and "22 items: " in markdown
-    assert f"## Trends\n\n{report.TREND_RULE} {NOTE}.\n" in markdown
-    page = (project / "out/tables/reproduction_report.html").read_text()
+    assert f"# Trends\n\n{report.TREND_RULE} {NOTE}.\n" in markdown
+    page = (project / "tables/reproduction_report.html").read_text()
     assert '<a href="../figures/figure_04.pdf">' in page and "a &lt; b | c" in page
 
 
-@pytest.mark.parametrize("stem", report.ITEMS)
+@pytest.mark.parametrize("stem", STEMS)
 def test_the_repository_holds_every_item_of_the_paper(stem):
     kind = stem.split("_")[0]
     for suffix in report.SUFFIXES[kind]:
         assert (ROOT / f"{kind}s" / f"{stem}.{suffix}").stat().st_size > 500
-
-
-def test_a_profile_ends_with_an_error_when_an_item_is_missing(project, monkeypatch):
-    profile = replace(params.load(ROOT / "params/smoke.yaml"), output="out", results="results.csv")
-    monkeypatch.setattr(params, "load", lambda path: profile)
-    for missing, code in ((False, 0), (True, 1)):
-        if missing:
-            (project / "out/figures/figure_07.png").unlink()
-        with pytest.raises(SystemExit) as end:
-            report.main(["smoke.yaml"])
-        assert end.value.code == code

@@ -1,12 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from hdsemg_nb import params, paths, robustness, sweep
+from hdsemg_nb import metrics, robustness, segment, train
 from hdsemg_nb.datasets import simulate
-from hdsemg_nb.metrics import count_table
-from hdsemg_nb.train import FILTER, Run, cross_validate
+from hdsemg_nb.decoders import FILTER, Run
 
 RUN = Run(FILTER, 20, 20, split="blocked")
 
@@ -39,9 +36,11 @@ def test_drift_begins_here_and_ends_a_share_of_the_way(emg):
 
 
 def test_the_signal_as_recorded_gives_the_counts_of_the_fold(planted):
+    starts, folds = segment.cut(planted, RUN)
+    fitted = train.fit(planted, RUN, folds[2])
     versions = {robustness.AS_RECORDED: planted.emg, ("silence", ""): 0 * planted.emg}
-    found = robustness.robustness(planted, [RUN], versions, fold=2, progress=False)
-    whole = cross_validate(planted, RUN, False)
+    found = robustness.under_changes(fitted, planted, starts, folds[2].test, versions)
+    whole = train.cross_validate(planted, RUN, False)
     expected = whole.counts.query("fold == 2")[["tp", "fp", "fn"]].to_numpy()
     kept = found[found["kind"] == "as recorded"]
     np.testing.assert_array_equal(kept[["tp", "fp", "fn"]], expected)
@@ -55,7 +54,8 @@ def test_versions_are_drawn_from_the_seed(planted):
         assert np.array_equal(one[key], same[key]) and not np.array_equal(one[key], other[key])
 
 
-def test_a_moved_grid_sees_the_same_muscle():
+def test_a_moved_grid_sees_the_same_muscle(monkeypatch):
+    monkeypatch.delitem(robustness.SHIFTS_MM, "one column")  # takes its time
     versions = robustness.grid_versions(1, 10, 5.0, 0)
     here = simulate(1, 10, 5.0, 0).recording
     row, half = versions["electrode shift", "one row"], versions["drift", "100 %"]
@@ -66,37 +66,17 @@ def test_a_moved_grid_sees_the_same_muscle():
     np.testing.assert_allclose(half[:, 0], here.emg[:, 0], atol=1e-3)
 
 
-def test_other_intensities_score_the_motor_units_of_both():
-    runs = [RUN]
-    table = robustness.other_intensities(1, (10, 30), 8.0, 0, runs)
-    units = {m: set(simulate(1, m, 8.0, 0).truth.units) for m in (10, 30)}
-    across = table[(table["kind"] == "trained at 10 %") & (table["level"] == "30 %")]
-    assert len(across) == len(units[10] & units[30]) > 0
-    same = robustness.summarise(table).set_index(["kind", "level"])["f1"]
-    assert same["trained at 10 %", "10 %"] > 0.9
-
-
-def test_summary_by_hand():
-    def counts(kind, tp, fn, subject):
-        table = count_table([[1]] * tp + [[1]] * fn, [[1]] * tp + [[0]] * fn)
-        return table.assign(network="A", kind=kind, level="", subject=subject, mvc=10)
-
-    parts = [counts("as recorded", 2, 0, "1"), counts("noise", 1, 1, "1"),
-             counts("as recorded", 2, 0, "2"), counts("noise", 2, 0, "2")]  # fmt: skip
-    table = robustness.summarise(robustness.pd.concat(parts)).set_index("kind")
-    assert table.loc["noise", "f1"] == pytest.approx((2 / 3 + 1) / 2)
-    assert table.loc["noise", "lost"] == pytest.approx(1 / 6) and table.loc["noise", "n"] == 2
-
-
-def test_the_recordings_of_a_profile():
-    smoke = params.load(paths.PARAMS / "smoke.yaml")
-    runs = [{"network": FILTER, "window": 20, "step": 20, "split": "blocked"}]
-    table = robustness.cohort_robustness(replace(smoke, honest_runs=runs, our_runs=[], workers=2))
-    assert table["mvc"].unique().tolist() == [10, 50] and len(table) == 2 * 9
-    again = robustness.robustness(
-        simulate(1, 50.0, 8.0, 0).recording,
-        sweep.expand(runs),
-        robustness.signal_versions(simulate(1, 50.0, 8.0, 0).recording, (smoke.seed, 1)),
-    )
-    expected = robustness.summarise(again)["f1"]
-    np.testing.assert_allclose(table[table["mvc"] == 50]["f1"], expected)
+def test_another_intensity_is_scored_on_the_motor_units_of_both():
+    one, other = (simulate(1, mvc, 8.0, 0) for mvc in (10, 30))
+    starts, folds = segment.cut(one.recording, RUN)
+    fitted, every = train.fit(one.recording, RUN, folds[-1]), np.arange(len(starts))
+    across = robustness.at_other_intensity(fitted, one, other, starts, every)
+    assert len(across) == len(set(one.truth.units) & set(other.truth.units)) > 0
+    kept = {
+        unit: len(d) for unit, d in zip(other.truth.units, other.recording.discharges, strict=True)
+    }
+    positives = (across["tp"] + across["fn"]).tolist()
+    expected = [kept[unit] for unit in sorted(set(one.truth.units) & set(other.truth.units))]
+    assert positives == pytest.approx(expected, abs=2)  # the last discharges may lie in no window
+    same = robustness.at_other_intensity(fitted, one, one, starts, every)
+    assert metrics.scores(*same[["tp", "fp", "fn"]].to_numpy().T).f1.mean() > 0.9

@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from hdsemg_nb import segment
+from hdsemg_nb import paths, segment
 from hdsemg_nb.datasets import fetch_sample, sample
 
 
@@ -31,7 +31,8 @@ def test_neighbours_on_the_grid_are_alike(recording):
 
 
 def test_marks_stand_apart_from_the_action_potentials(recording):
-    offsets = segment.motor_unit_table(recording)["offset_ms"] * 2.048
+    mask = np.ones(recording.n_samples, bool)
+    offsets = segment.label_offsets(recording.emg, recording.discharges, mask, window=20)
     assert offsets.max() - offsets.min() > 20  # samples: more than the paper's shortest window
 
 
@@ -55,12 +56,24 @@ def test_wrong_content_is_refused_and_not_kept(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_damaged_cache_and_damaged_wheel(tmp_path, monkeypatch):
-    (tmp_path / "otb_testfile.mat").write_bytes(b"half a file")
-    with pytest.raises(RuntimeError, match="Delete the file and run again"):
-        fetch_sample(tmp_path)
-    (tmp_path / "otb_testfile.mat").unlink()
+def test_a_damaged_wheel_is_named(tmp_path, monkeypatch):
     (tmp_path / "x.whl").write_bytes(b"no zip")
     monkeypatch.setattr(sample, "_download", lambda folder, path: tmp_path / "x.whl")
     with pytest.raises(RuntimeError, match="x.whl is damaged"):
         fetch_sample(tmp_path)
+
+
+def test_a_damaged_file_is_set_aside_and_downloaded_again(tmp_path, monkeypatch):
+    whole = (paths.DATA / "otb_testfile.mat").read_bytes()
+    cut = tmp_path / "otb_testfile.mat"
+    cut.write_bytes(whole[: len(whole) // 2])
+
+    def download(folder, path):
+        with zipfile.ZipFile(f"{folder}/x.whl", "w") as archive:
+            archive.writestr(sample.MEMBER, whole)
+        return sample.Path(folder) / "x.whl"
+
+    monkeypatch.setattr(sample, "_download", download)
+    with pytest.warns(UserWarning, match=r"otb_testfile\.mat is damaged: set aside"):
+        assert fetch_sample(tmp_path).n_motor_units == 5
+    assert cut.read_bytes() == whole and cut.with_suffix(".damaged").exists()

@@ -11,8 +11,9 @@ def test_window_starts():
     assert segment.window_starts(20, 20, 10).tolist() == [0]
     with pytest.raises(ValueError, match="window=21 does not fit into a signal of 20"):
         segment.window_starts(20, 21, 10)
-    with pytest.raises(ValueError, match="step=0"):
-        segment.window_starts(100, 20, 0)
+    for wrong in (0, 2.5, np.nan):
+        with pytest.raises(ValueError, match=f"step={wrong} must be a whole number"):
+            segment.window_starts(100, 20, wrong)
 
 
 def test_windows_are_a_view():
@@ -31,6 +32,28 @@ def test_windows_at_uneven_starts():
         segment.windows(emg, [95], 10)
     with pytest.raises(ValueError, match="leave the signal"):
         segment.windows(emg, [-1], 10)
+    with pytest.raises(ValueError, match="starts holds 0.7, expected whole"):
+        segment.windows(emg, [0.7], 10)
+
+
+def test_covered_samples():
+    assert segment.covered_samples([1, 2, 8], 3, 12).tolist() == [
+        0,
+        1,
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        0,
+    ]
+    for outside in (-1, 91):
+        with pytest.raises(ValueError, match="leave the signal"):
+            segment.covered_samples([outside], 10, 100)
 
 
 def test_labels_by_hand():
@@ -55,6 +78,23 @@ def test_step_labels_count_each_discharge_once(window, step):
     times = np.arange(max(first, 0), starts[-1] + first + step, 1)
     hits = sum(segment.labels([[t]], starts, window).sum() for t in times[::7])
     assert hits == len(times[::7])
+
+
+def test_discharges_in_seconds_are_refused():
+    emg, starts = np.zeros((2, 300)), np.array([0, 10, 20])
+    seconds, outside = [0.01, 0.02], [5, 300]
+    mask = np.ones(300, bool)
+    for use in (
+        lambda times: segment.labels([[5], times], starts, 20),
+        lambda times: segment.spike_triggered_average(emg, times, 20),
+        lambda times: segment.label_offsets(emg, [times], mask, 20),
+    ):
+        with pytest.raises(ValueError, match=r"holds 0\.01, expected whole .* \(not seconds\)"):
+            use(seconds)
+        with pytest.raises(ValueError, match="goes from 9 to 5"):
+            use([9, 5])
+    with pytest.raises(ValueError, match=r"discharges\[0\] holds 300, outside the signal"):
+        segment.label_offsets(emg, [outside], mask, 20)
 
 
 def test_labels_of_no_motor_unit_and_bad_spans():
@@ -142,13 +182,54 @@ def test_whitening_decorrelates_the_training_samples():
     np.testing.assert_allclose(np.cov(z), np.eye(4), atol=2e-3)
 
 
-def test_dead_channel_stays_finite():
-    emg = np.vstack([np.full(500, 7.0), np.random.default_rng(0).normal(size=500)])
-    for whiten in (False, True):
+@pytest.mark.parametrize("whiten", [False, True])
+def test_a_dead_channel_is_not_amplified(whiten):
+    rng = np.random.default_rng(0)
+    emg = np.vstack([np.full((1, 1000), 7.3), rng.normal(0, 50, (4, 1000))]).astype(np.float32)
+    emg[0, 500:] += rng.normal(0, 50, 500)  # it comes back after the training samples
+    with pytest.warns(UserWarning, match=r"channels \[0\] tell nothing of their own"):
+        normalisation = segment.fit_normalisation(emg, np.arange(1000) < 500, whiten)
+    z = normalisation.apply(emg)
+    assert np.allclose(z[0, :500], 0) and z[0, 500:].std() == pytest.approx(1, abs=0.1)
+    assert np.linalg.matrix_rank(normalisation.matrix) == 5
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_a_signal_that_is_dead_everywhere_stays_finite(whiten):
+    emg = np.full((3, 500), 7.3, np.float32)
+    with pytest.warns(UserWarning, match=r"channels \[0, 1, 2\]"):
         z = segment.fit_normalisation(emg, np.ones(500, bool), whiten).apply(emg)
-        assert np.isfinite(z).all() and np.allclose(z[0], 0)
-    with pytest.raises(ValueError, match="no training sample"):
-        segment.fit_normalisation(emg, np.zeros(500, bool))
+    assert np.allclose(z, 0, atol=1e-5)
+
+
+def test_equal_channels_are_not_amplified_by_whitening():
+    rng = np.random.default_rng(0)
+    emg = (rng.normal(size=(8, 8)) @ rng.normal(0, 30, (8, 4000))).astype(np.float32)
+    emg[5, :2000] = emg[6, :2000]  # bridged electrodes
+    mask = np.arange(4000) < 2000
+    with pytest.warns(UserWarning, match=r"channels \[5, 6\] tell nothing of their own"):
+        z = segment.fit_normalisation(emg, mask, whiten=True).apply(emg)
+    assert z[:, mask].std() < 1.01 and z[:, ~mask].std() < 2  # 500 before
+    assert np.abs(segment.fit_normalisation(emg, mask).apply(emg)).max() < 10
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_one_channel_is_normalised(whiten):
+    emg = np.random.default_rng(0).normal(5, 3, (1, 1000))
+    z = segment.fit_normalisation(emg, np.ones(1000, bool), whiten).apply(emg)
+    assert z.mean() == pytest.approx(0, abs=1e-4) and z.std() == pytest.approx(1, abs=1e-3)
+
+
+def test_normalisation_needs_training_samples_and_its_channels():
+    emg = np.random.default_rng(0).normal(size=(2, 500))
+    for n in (0, 1):
+        with pytest.raises(ValueError, match=f"mask holds {n} training samples"):
+            segment.fit_normalisation(emg, np.arange(500) < n)
+    with pytest.raises(ValueError, match="emg has 1 channels, expected 2 as in the training"):
+        segment.fit_normalisation(emg, np.ones(500, bool)).apply(emg[:1])
+    emg[0, 7] = np.nan
+    with pytest.raises(ValueError, match="every one finite"):
+        segment.fit_normalisation(emg, np.ones(500, bool))
 
 
 def test_spike_triggered_average():

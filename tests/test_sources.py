@@ -1,15 +1,11 @@
 import pytest
 
-from hdsemg_nb.datasets import describe, load_recordings
-from hdsemg_nb.recording import Recordings
+from hdsemg_nb.datasets import load_recordings, sources
 
 
-def test_synthetic_source_is_called_synthetic(tmp_path, monkeypatch):
-    monkeypatch.setattr("hdsemg_nb.paths.DATA", tmp_path)
-    recordings = load_recordings("synthetic", n_subjects=1, mvc=[10], seconds=5)
-    assert isinstance(recordings, Recordings) and len(recordings) == 1
-    stamp = describe("synthetic", recordings, "smoke")
-    assert stamp == "SYNTHETIC data, 1 recordings of 5 s; smoke profile"
+def test_the_synthetic_source_is_the_cohort(monkeypatch):
+    monkeypatch.setattr(sources, "synthetic_cohort", lambda *options: options)
+    assert load_recordings("synthetic", "", 1, [10], 5, seed=3) == (1, [10], 5, 3)
 
 
 def test_unknown_source_and_missing_folder_are_named():

@@ -14,9 +14,9 @@ import yaml
 from dask_jobqueue import SLURMCluster
 from distributed import Client, Scheduler, SpecCluster, Worker
 
-from hdsemg_nb import cluster, paths, sweep
+from hdsemg_nb import cluster, paths, results, sweep
+from hdsemg_nb.decoders import FILTER, Run
 from hdsemg_nb.recording import Recording
-from hdsemg_nb.train import FILTER, Run
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(scheduler, r
     thread.join()
     assert 2 <= killed_after < 6
     assert sorted(tables[0]["seed"].unique()) == list(range(6)) and len(tables[0]) == 6 * 2
-    assert len(list(folder.glob("*.json"))) == 6 and sweep.failures(folder).empty
+    assert len(list(folder.glob("*.json"))) == 6 and results.failures(folder).empty
     started = Counter(key for key, state in log(client) if state == "processing")
     assert sorted(started.values()) == [1, 1, 1, 1, 1, 2]  # what was lost, and nothing else
 
@@ -123,7 +123,7 @@ def test_workers_as_slurm_jobs():
     settings = yaml.safe_load((paths.PARAMS / "slurm_jobqueue.yaml").read_text())
     with SLURMCluster(**settings) as jobs:
         script = jobs.job_script()
-    for line in ("-p <partition>", "-A <account>", "--cpus-per-task=3", "--mem=32G", "-t 24:00:00"):
+    for line in ("-p <partition>", "-A <account>", "--cpus-per-task=2", "--mem=32G", "-t 24:00:00"):
         assert f"#SBATCH {line}\n" in script
     assert "#SBATCH --gres=gpu:1\n" in script
-    assert "--nthreads 1 " in script and "--nworkers 3 " in script and "--resources GPU=1" in script
+    assert "--nthreads 1 " in script and "--nworkers 2 " in script and "--resources GPU=1" in script

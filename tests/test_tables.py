@@ -1,24 +1,21 @@
 import pandas as pd
 import pytest
 
-from hdsemg_nb import paths, published, tables
+from hdsemg_nb import paths, results, tables
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     return tmp_path / "out" / "tables"
 
 
 def test_csv_stays_tidy_and_latex_is_as_printed(folder):
-    row = ("ML-DRSNet", 20, 50, "all", "f1", 2 / 3, 1 / 3)
-    columns = ["network", "window", "step", "mvc", "metric", "mean", "sd"]
-    table = published.beside(pd.DataFrame([row], columns=columns))
-    tables.save(table, "t", "out", "note", printed=published.printed(table))
-    csv = pd.read_csv(folder / "t.csv", comment="#")
-    assert csv["mean"].item() == 2 / 3 and csv["published_sd"].item() == 0.23
-    latex = (folder / "t.tex").read_text()
-    assert r"0.67 $\pm$ 0.33 & 0.85 $\pm$ 0.23 & -0.18 \\" in latex
+    table = pd.DataFrame({"mean": [2 / 3]})
+    tables.save(table, "t", "out", "note", printed=pd.DataFrame({"mean": ["0.67 ± 0.33"]}))
+    assert tables.load(folder / "t.csv")[0]["mean"].item() == 2 / 3
+    assert r"0.67 $\pm$ 0.33 \\" in (folder / "t.tex").read_text()
 
 
 def test_without_printed_nothing_changes(folder):
@@ -28,3 +25,30 @@ def test_without_printed_nothing_changes(folder):
         "\\begin{table}[ht]\n\\caption{5 \\% noise}\n\\begin{tabular}{rr}\n\\toprule\n"
         "f\\_1 & n \\\\\n\\midrule\n0.33 & 2 \\\\\n\\bottomrule\n\\end{tabular}\n\\end{table}\n"
     )
+
+
+def test_text_is_never_a_missing_value_and_may_hold_anything(folder):
+    names = ["NA", "None", "nan", "", "007", "trial #2.mat", 'a "b", c']
+    table = pd.DataFrame({"subject": names, "f1": [0.5, None, *range(5)], "ok": [True] * 7})
+    tables.save(table, "t", "out", "note # 1")
+    read, note = tables.load(folder / "t.csv")
+    assert read["subject"].tolist() == names and note == "note # 1"
+    assert read["f1"].isna().tolist() == [False, True] + [False] * 5
+    assert read["ok"].dtype == bool
+
+
+def test_a_table_cut_short_is_named(folder):
+    tables.save(pd.DataFrame({"n": [1, 2]}), "t", "out", "note")
+    path = folder / "t.csv"
+    path.write_text(path.read_text()[:-1])
+    with pytest.raises(ValueError, match="t.csv was cut short"):
+        tables.load(path)
+
+
+def test_settings_that_are_the_defaults_are_left_out_and_come_back(folder):
+    table = pd.DataFrame({"network": ["ML-DCNN"], "window": [20], "step": [10], "epochs": [100]})
+    results.save(table.assign(seed=1, split="shuffled", patience=None), "results/t.csv", "note")
+    assert "epochs" not in (paths.PROJECT / "results/t.csv").read_text()
+    read = results.read("results/t.csv")
+    assert read[["epochs", "seed", "split"]].values.tolist() == [[100, 1, "shuffled"]]
+    assert read["patience"].isna().all() and read["tested_folds"].tolist() == [5]

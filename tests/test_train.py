@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from hdsemg_nb import engine, metrics, segment, train
-from hdsemg_nb.models import build_model
-from hdsemg_nb.train import FILTER, Run, cross_validate
+from hdsemg_nb.decoders import FILTER, Run, build_model
+from hdsemg_nb.train import cross_validate
 
 RUN = Run("ML-DCNN", 20, 20, epochs=4, learning_rate=1e-3, batch_size=16)
 
@@ -24,14 +24,21 @@ def fitted(recording, run):
     emg = segment.fit_normalisation(recording.emg, mask).apply(recording.emg)
     torch.manual_seed(run.seed)
     model = build_model(run.network, run.window, labels.shape[1], recording.n_channels)
-    return model, engine.fit(model, emg, starts, labels, fold, run), (emg, starts, labels, fold)
+    data = emg, starts, labels, fold
+    return model, *learn(model, *data, run), data
 
 
+def learn(model, *data):
+    """History and the weights of the highest validation F1."""
+    return engine.finish([engine.training(model, *data)], data[-1].seed)[0]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["ML-DRSNet", "ML-DCNN", "MT-DCNN"])
 def test_every_network_learns_planted_motor_units(planted, network):
     recording = dataclasses.replace(planted, emg=planted.emg[:4], grid=None).crop(0, 3)
     run = dataclasses.replace(RUN, network=network, epochs=4 if network == "ML-DRSNet" else 15)
-    model, history, (emg, starts, labels, fold) = fitted(recording, run)
+    model, history, f1_weights, (emg, starts, labels, fold) = fitted(recording, run)
     predicted = engine.predict(model, emg, starts[fold.test], run.window) >= 0.5
     c = metrics.counts(labels[fold.test], predicted)
     baseline = metrics.scores(*metrics.always_positive(*c, len(predicted))).f1
@@ -70,14 +77,47 @@ def test_training_leaves_the_global_random_numbers_alone(planted):
 
 
 def test_keeps_the_weights_of_the_lowest_validation_loss(planted):
-    run = dataclasses.replace(RUN, epochs=12, learning_rate=2e-2)
-    model, history, (emg, starts, labels, fold) = fitted(planted.crop(0, 3), run)
+    run = dataclasses.replace(RUN, epochs=12, learning_rate=2e-2, seed=2)
+    model, history, f1_weights, (emg, starts, labels, fold) = fitted(planted.crop(0, 3), run)
     assert history["val_loss"].idxmin() < len(history) - 1, "the last epoch is the best: no test"
     p = engine.predict(model, emg, starts[fold.val], run.window)
     y = labels[fold.val]
     bce = -(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12)).mean()
     assert bce == pytest.approx(history["val_loss"].min(), rel=1e-3)
     assert not model.training
+    assert history["val_f1"].idxmax() != history["val_loss"].idxmin(), "the same epoch: no test"
+    model.load_state_dict(f1_weights)
+    found = engine.predict(model, emg, starts[fold.val], run.window) >= run.threshold
+    f1 = metrics.scores(*metrics.counts(y, found)).f1
+    assert np.nanmean(f1) == pytest.approx(history["val_f1"].max(), abs=1e-6)
+
+
+def test_patience_ends_a_training_and_keeps_its_best_epoch(planted):
+    run = dataclasses.replace(RUN, epochs=12, learning_rate=2e-2, tested_folds=1)
+    whole = cross_validate(planted.crop(0, 3), run, False)
+    ended = cross_validate(planted.crop(0, 3), dataclasses.replace(run, patience=2), False)
+    for fold, curve in ended.history.groupby("fold"):
+        best = curve["val_loss"].reset_index(drop=True).idxmin()
+        assert len(curve) == min(12, best + 3)
+        same = whole.history[whole.history["fold"] == fold]["val_loss"][: len(curve)]
+        assert same.tolist() == curve["val_loss"].tolist()
+    assert len(ended.history) < len(whole.history)
+
+
+def test_recordings_are_cross_validated_together_as_alone(planted):
+    some = [planted.crop(0, 2), planted.crop(2, 4)]
+    run = dataclasses.replace(RUN, epochs=1, tested_folds=2)
+    together = train.cross_validate_together(some, run, False)
+    for recording, result in zip(some, together, strict=True):
+        alone = cross_validate(recording, run, False)
+        np.testing.assert_array_equal(result.predictions, alone.predictions)
+        assert result.counts.equals(alone.counts)
+
+
+def test_numbers_of_numpy_are_numbers():
+    run = Run("ML-DCNN", np.int64(20), np.int32(10), learning_rate=np.float32(0.5))
+    assert run == Run("ML-DCNN", 20, 10, learning_rate=0.5)
+    assert type(run.window) is int and type(run.learning_rate) is float
 
 
 def test_a_last_batch_of_one_window_joins_the_one_before():
@@ -93,11 +133,11 @@ def test_batch_normalisation_survives_a_last_batch_of_one(planted):
     fold = segment.Fold(np.arange(5), np.arange(10, 13), np.arange(20, 23))
     run = Run("ML-DRSNet", 20, 20, epochs=1, batch_size=4)
     data = planted.emg, starts, labels
-    history = engine.fit(build_model("ML-DRSNet", 20, 3, 16), *data, fold, run)
+    history, _ = learn(build_model("ML-DRSNet", 20, 3, 16), *data, fold, run)
     assert np.isfinite(history["train_loss"]).all()
     one = segment.Fold(np.arange(1), np.arange(10, 13), np.arange(20, 23))
     with pytest.raises(ValueError, match="1 training and 3 validation windows"):
-        engine.fit(build_model("ML-DRSNet", 20, 3, 16), *data, one, run)
+        learn(build_model("ML-DRSNet", 20, 3, 16), *data, one, run)
 
 
 def test_a_loss_that_is_not_finite_is_an_error(planted):
@@ -106,9 +146,10 @@ def test_a_loss_that_is_not_finite_is_an_error(planted):
     labels = segment.labels(planted.discharges, starts, 20)
     fold = segment.split_folds(len(starts), 20, 20)[0]
     with pytest.raises(FloatingPointError, match=r"never finite.*learning_rate=1e\+30"):
-        engine.fit(build_model("ML-DCNN", 20, 3, 16), planted.emg, starts, labels, fold, run)
+        learn(build_model("ML-DCNN", 20, 3, 16), planted.emg, starts, labels, fold, run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["ML-DCNN", "MT-DCNN"])
 def test_bf16_scores_as_fp32(planted, network):
     run = dataclasses.replace(RUN, network=network, epochs=20, tested_folds=1)
@@ -147,6 +188,7 @@ def test_a_fold_learns_the_same_whatever_is_trained_beside_it(planted):
     np.testing.assert_array_equal(alone.predictions[tested], first.predictions[tested])
 
 
+@pytest.mark.slow
 def test_offsets_are_fitted_for_each_fold_and_scored_on_shifted_labels(planted):
     late = [d + 25 for d in planted.discharges]  # marks far behind the action potentials
     moved = dataclasses.replace(planted, discharges=late)
@@ -186,7 +228,14 @@ def test_no_motor_unit_is_refused(planted):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        (dict(network="CNN"), "Unknown network 'CNN'"),
+        (dict(network="CNN"), "Unknown decoder 'CNN'"),
+        (dict(window="20"), "window='20': expected int"),
+        (dict(window=20.5), "window=20.5: expected int"),
+        (dict(epochs=True), "epochs=True: expected int"),
+        (dict(learning_rate="1e-3"), "expected float .in YAML write 1.0e-3"),
+        (dict(patience=0), "patience=0: at least 1 epoch"),
+        (dict(width=0.5), "width=0.5: a setting of another decoder"),
+        (dict(network="ML-DRSNet", width=0.0), "width=0.0: above 0"),
         (dict(window=10), "window=10: ML-DCNN needs"),
         (dict(step=0), "step=0: at least 1 sample"),
         (dict(split="random"), "split='random': one of"),
@@ -204,5 +253,5 @@ def test_impossible_runs_are_refused(changes, match):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_trains_on_a_gpu(planted):
-    model, history, _ = fitted(planted.crop(0, 3), RUN)
+    model, history, *_ = fitted(planted.crop(0, 3), RUN)
     assert next(model.parameters()).is_cuda and np.isfinite(history["val_loss"]).all()

@@ -1,14 +1,13 @@
-"""Convolutive blind source separation: motor units from the EMG alone.
+"""Blind source separation: motor units from the EMG alone.
 
 After Negro et al. 2016 (doi:10.1088/1741-2560/13/2/026027), many sources at once::
 
     band-pass -> extension -> round: seeds -> fixed point -> refinement -> distinct -> filter
                               round: the same, uncorrelated with the motor units found so far
 
-The extended signal holds `n_lags` samples of every channel at each time. Neither it nor its
-whitened form is ever stored: blocks of it are made when needed, and whitening is folded into the
-filters. A filter b has a source of unit power when b' C b = 1, with C the regularised covariance of
-the extended signal; two sources are uncorrelated when a' C b = 0.
+The extended signal holds `n_lags` samples of every channel at each time. It is never stored whole,
+and whitening is folded into the filters: with C its regularised covariance, a filter b has a source
+of unit power when b' C b = 1, and sources are uncorrelated when a' C b = 0.
 """
 
 from dataclasses import replace
@@ -21,13 +20,13 @@ import scipy.linalg
 from scipy.signal import butter, find_peaks, sosfiltfilt
 from tqdm import tqdm
 
-from hdsemg_nb.cbss.filter import MotorUnitFilter, extended_covariance, pulse_to_noise_ratio
-from hdsemg_nb.discharges import (
-    REFRACTORY_MS,
-    interval_cov,
-    match_motor_units,
-    rate_of_agreement,
+from hdsemg_nb.cbss.filter import (
+    MotorUnitFilter,
+    extended_covariance,
+    pulse_to_noise_ratio,
+    sound_channels,
 )
+from hdsemg_nb.discharges import REFRACTORY_MS, interval_cov, match_motor_units, rate_of_agreement
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.segment import spike_triggered_average, windows
 
@@ -53,7 +52,7 @@ class Decomposition(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    filter: np.ndarray  # (features,)
+    filter: np.ndarray
     discharges: np.ndarray
     silhouette: float
     interval_cov: float
@@ -95,18 +94,23 @@ def decompose(
     -------
     Decomposition
         Motor units by descending silhouette, none twice (rate of agreement below 0.3 at every
-        lag). The time of a discharge is where the source peaks; like the marks of every blind
-        separation it is off by a constant lag of each unit, within `n_lags` or so.
+        lag). A discharge stands where the source peaks, off by a constant lag of each unit.
 
     Raises
     ------
     NoMotorUnit
         When none is found (a ValueError).
     ValueError
-        When the recording is sampled too slowly or too short.
+        When the recording is sampled too slowly or too short, or every channel is dead.
+
+    Warns
+    -----
+    UserWarning
+        Names channels left out, dead or equal to another one.
     """
-    _check(recording, n_lags)
-    extended = _Extended(_band_passed(recording), n_lags)
+    _check(recording, n_lags, n_seeds)
+    emg = _band_passed(recording)
+    extended = _Extended(emg[sound_channels(recording.emg, emg)], n_lags)
     activity = extended.activity()
     rng = np.random.default_rng([seed])
     units = []
@@ -114,8 +118,9 @@ def decompose(
         filters = extended.solve(extended.at(_seeds(activity, n_seeds, recording.fs, rng)))
         filters = _fixed_point(extended, filters, [unit.filter for unit in units])
         found = _refine(extended, _unlike(extended, filters), recording.fs)
-        found = [unit for unit in found if unit.silhouette >= least_silhouette]
-        found = [unit for unit in found if unit.interval_cov <= largest_cov]
+        found = [
+            u for u in found if u.silhouette >= least_silhouette and u.interval_cov <= largest_cov
+        ]
         n_before, units = len(units), _distinct(units + found, recording.fs)
         if len(units) == n_before:
             break
@@ -136,7 +141,7 @@ def recovery(recordings, **options):
     Parameters
     ----------
     recordings : iterable of recording.Recording
-        With reference discharge times: of a simulation, or of another decomposition.
+        With reference discharge times.
     **options
         For `decompose`.
 
@@ -146,19 +151,17 @@ def recovery(recordings, **options):
         One row per reference motor unit, the columns of `discharges.match_motor_units` after
         subject, mvc, n_found (motor units found in this recording) and seconds (it took).
     """
-    tables = []
+    tables, about = [], ["subject", "mvc", "n_found", "seconds"]
     for recording in recordings:
         began = perf_counter()
         try:
             found = decompose(recording, **options).recording.discharges
         except NoMotorUnit:
             found = []
-        seconds = perf_counter() - began
+        values = [recording.subject, recording.mvc, len(found), perf_counter() - began]
         matched = match_motor_units(recording.discharges, found, recording.fs)
-        about = [recording.subject, recording.mvc, len(found), seconds]
-        for name, value in zip(("subject", "mvc", "n_found", "seconds"), about, strict=True):
-            matched.insert(matched.columns.get_loc("motor_unit"), name, value)
-        tables.append(matched)
+        columns = [*about, *matched]
+        tables.append(matched.assign(**dict(zip(about, values, strict=True)))[columns])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -190,10 +193,10 @@ class _Extended:
 
     def activity(self):
         """Activity index: power of the whitened extended signal at each sample, (samples,)."""
-        unit = np.eye(len(self.cholesky))
-        whitening = scipy.linalg.solve_triangular(self.cholesky, unit, lower=True)
-        whitening = whitening.astype(np.float32)
-        return np.concatenate([((whitening @ x) ** 2).sum(axis=0) for x in self.blocks()])
+        identity = np.eye(len(self.cholesky))
+        whitening = scipy.linalg.solve_triangular(self.cholesky, identity, lower=True)
+        rows = whitening.astype(np.float32)
+        return np.concatenate([((rows @ x) ** 2).sum(axis=0) for x in self.blocks()])
 
     def solve(self, vectors):
         """Inverse covariance times vectors in columns."""
@@ -209,17 +212,19 @@ class _Extended:
         return np.concatenate([rows @ x for x in self.blocks()], axis=1)
 
 
-def _check(recording, n_lags):
+def _check(recording, n_lags, n_seeds):
+    if n_lags < 1 or n_seeds < 1:
+        raise ValueError(f"n_lags={n_lags} and n_seeds={n_seeds} must be at least 1")
     if recording.fs <= 2 * BAND_HZ[1]:
         raise ValueError(
             f"fs={recording.fs} Hz is too slow, expected above {2 * BAND_HZ[1]:g} Hz for the "
             f"band-pass {BAND_HZ[0]:g}-{BAND_HZ[1]:g} Hz"
         )
-    n_features = recording.n_channels * n_lags
-    if recording.n_samples < n_features:
+    if recording.n_samples < recording.n_channels * n_lags:
         raise ValueError(
-            f"emg has {recording.n_samples} samples, expected at least {n_features}: channels x "
-            f"n_lags; take a longer recording or fewer lags than n_lags={n_lags}"
+            f"emg has {recording.n_channels} channels and {recording.n_samples} samples, expected "
+            f"at least {recording.n_channels * n_lags}: channels x n_lags; take a longer recording "
+            f"or fewer lags than n_lags={n_lags}"
         )
 
 
@@ -246,9 +251,8 @@ def _refractory(fs):
 def _fixed_point(extended, filters, found):
     """Move all filters at once towards sources with pulses, uncorrelated with the found ones.
 
-    Newton steps on the mean of max(source, 0)^3. Measured on seeds at known discharges: on the
-    sample recording twice as many reach their motor unit as with source^3, on the synthetic ones
-    as many, and there with |source|^3 hardly any.
+    Newton steps on the mean of max(source, 0)^3: from known discharges of the sample recording
+    twice as many seeds reach their motor unit as with source^3, of the synthetic ones as many.
     """
     filters = _deflate(extended, filters, found)
     for _ in range(_N_ITERATIONS):
@@ -275,25 +279,21 @@ def _unlike(extended, filters):
     """The filters without those whose source is nearly the source of an earlier one."""
     correlation = np.abs(filters.T @ extended.covariance @ filters)
     kept = []
-    for i in range(len(correlation)):
-        if not (correlation[i, kept] > _SAME_FILTER).any():
+    for i, row in enumerate(correlation):
+        if (row[kept] <= _SAME_FILTER).all():
             kept.append(i)
     return filters[:, kept]
 
 
 def _refine(extended, filters, fs):
-    """Motor units from filters.
-
-    A filter is made anew from the mean extended signal at its discharges as long as the coefficient
-    of variation of the inter-discharge intervals falls (Negro et al. 2016).
-    """
+    """Motor units; each filter is made anew at its discharges while their intervals steady."""
     units = [None] * filters.shape[1]
     numbers = range(filters.shape[1])
     for _ in range(_N_REFINEMENTS):
         better = {}
         for i, b, source in zip(numbers, filters.T, extended.sources(filters), strict=True):
             unit = _unit(b, source, fs)
-            if unit and (units[i] is None or unit.interval_cov < units[i].interval_cov):
+            if unit and (not units[i] or unit.interval_cov < units[i].interval_cov):
                 units[i] = unit
                 better[i] = extended.average(unit.discharges)
         if not better:
@@ -317,10 +317,9 @@ def _unit(b, source, fs):
 
 
 def _two_classes(peaks, heights):
-    """The peaks of the higher of two classes, and the silhouette.
+    """The peaks of the higher of two classes, and the silhouette (Negro et al. 2016).
 
-    Silhouette: distances of the discharges to the centre of the other class less those to their
-    own, over the larger of the two (Negro et al. 2016).
+    Distances to the centre of the other class less those to their own, over the larger of the two.
     """
     low, high = np.median(heights), heights.max()
     for _ in range(30):  # two-means in one dimension
@@ -342,13 +341,9 @@ def _distinct(units, fs):
 
 def _decomposition(recording, units, n_lags):
     found = replace(recording, discharges=[u.discharges for u in units], pnr=[u.pnr for u in units])
-    quality = pd.DataFrame(
-        {
-            "motor_unit": range(len(units)),
-            "n_discharges": [len(u.discharges) for u in units],
-            "pnr": [u.pnr for u in units],
-            "silhouette": [u.silhouette for u in units],
-            "interval_cov": [u.interval_cov for u in units],
-        }
-    )
+    rows = [
+        (k, len(u.discharges), u.pnr, u.silhouette, u.interval_cov) for k, u in enumerate(units)
+    ]
+    names = "motor_unit n_discharges pnr silhouette interval_cov".split()
+    quality = pd.DataFrame(rows, columns=names)
     return Decomposition(found, MotorUnitFilter(n_lags=n_lags).fit(found), quality)

@@ -1,5 +1,6 @@
 """The motor-unit filter: linear separation fitted to known discharge times, used online."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,16 +9,18 @@ from scipy.cluster.vq import kmeans
 from scipy.signal import find_peaks
 
 from hdsemg_nb.discharges import REFRACTORY_MS
+from hdsemg_nb.recording import discharge_times
 from hdsemg_nb.segment import spike_triggered_average
 
 
 def pulse_to_noise_ratio(source, discharges, exclude=3):
     """Pulse-to-noise ratio of one motor unit.
 
-    10 log10 of the mean squared source at the discharges over the mean square of its non-negative
-    samples elsewhere (Holobar et al. 2014, doi:10.1088/1741-2560/11/1/016008). The source is the
-    squared filter output with its sign, as `MotorUnitFilter.source` gives it and as OTBiolab+ and
-    DEMUSE store it; on the unsquared output the same recordings come out about 10 dB lower.
+    10 log10 of the mean squared source at the discharges over the mean square of its positive
+    samples elsewhere (Holobar et al. 2014, doi:10.1088/1741-2560/11/1/016008); where it is 0 it was
+    not decomposed. The source is the squared filter output with its sign, as
+    `MotorUnitFilter.source` gives it and as OTBiolab+ and DEMUSE store it; on the unsquared output
+    the same recordings come out about 10 dB lower.
 
     Parameters
     ----------
@@ -30,10 +33,11 @@ def pulse_to_noise_ratio(source, discharges, exclude=3):
     Returns
     -------
     float
-        In dB; NaN without discharges or without noise samples.
+        In dB; NaN without discharges or without noise.
     """
-    discharges = np.asarray(discharges, dtype=np.int64)
-    noise = source >= 0
+    source = np.asarray(source)
+    discharges = discharge_times(discharges, n_samples=len(source))
+    noise = source > 0
     around = discharges[:, None] + np.arange(-exclude, exclude + 1)
     noise[np.clip(around, 0, len(source) - 1)] = False
     if len(discharges) == 0 or not noise.any():
@@ -42,12 +46,49 @@ def pulse_to_noise_ratio(source, discharges, exclude=3):
     return float(10 * np.log10(power[discharges].mean() / power[noise].mean()))
 
 
+def sound_channels(recorded, emg):
+    """Channels that a filter can use: neither dead nor a copy of an earlier one.
+
+    Parameters
+    ----------
+    recorded, emg : numpy.ndarray, shape (channels, samples)
+        As it was recorded, and centred or filtered.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (channels,)
+
+    Raises
+    ------
+    ValueError
+        When every channel is dead.
+
+    Warns
+    -----
+    UserWarning
+        Names the channels left out.
+    """
+    products = emg.astype(np.float64) @ emg.T.astype(np.float64)
+    power = np.diag(products)
+    dead = (recorded == recorded[:, :1]).all(axis=1) | (power <= 1e-12 * power.max())
+    if dead.all():
+        raise ValueError("emg is constant in every channel; there is nothing to separate")
+    alike = products**2 > (1 - 1e-8) * np.outer(power, power)
+    double = np.triu(alike, 1)[~dead].any(axis=0) & ~dead
+    kinds = (dead, "dead"), (double, "equal to another one")
+    named = [f"{np.flatnonzero(some).tolist()} ({kind})" for some, kind in kinds if some.any()]
+    if named:
+        warnings.warn(f"channels left out of the filters: {', '.join(named)}", stacklevel=3)
+    return ~(dead | double)
+
+
 def extended_covariance(emg, n_lags):
     """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
 
     Block-Toeplitz, from the products of the EMG with itself `0 ... n_lags - 1` samples later. The
     mean of the lower half of the eigenvalues is added to the diagonal (Negro et al. 2016,
-    doi:10.1088/1741-2560/13/2/026027).
+    doi:10.1088/1741-2560/13/2/026027), at least 1e-10 of the largest: in a band far below the
+    sampling frequency many are 0.
 
     Parameters
     ----------
@@ -62,14 +103,16 @@ def extended_covariance(emg, n_lags):
         Features are (channel, lag).
     """
     channels, n = emg.shape
-    blocks = [(emg[:, : n - lag] @ emg[:, lag:].T).astype(np.float64) / n for lag in range(n_lags)]
+    emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
+    blocks = [emg[:, : n - lag] @ emg[:, lag:].T / n for lag in range(n_lags)]
     covariance = np.empty((channels, n_lags, channels, n_lags))
     for k in range(n_lags):
         for j in range(n_lags):
             covariance[:, k, :, j] = blocks[j - k] if j >= k else blocks[k - j].T
     covariance = covariance.reshape(channels * n_lags, -1)
     eigenvalues = np.linalg.eigvalsh(covariance)
-    return covariance + np.eye(len(covariance)) * eigenvalues[: len(eigenvalues) // 2].mean()
+    added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
+    return covariance + np.eye(len(covariance)) * added
 
 
 @dataclass
@@ -83,7 +126,8 @@ class MotorUnitFilter:
 
     Everything is fitted on the training samples: the covariance, the average, the constant lag
     between mark and action potential that separates best, the threshold. Samples outside the mask
-    count as 0 in both the covariance and the average.
+    count as 0 in both the covariance and the average. Channels that are dead there or equal another
+    one have weights 0 (`sound_channels`).
 
     Parameters
     ----------
@@ -123,25 +167,20 @@ class MotorUnitFilter:
         Raises
         ------
         ValueError
-            When a motor unit has fewer than two discharges in the training samples.
+            When there is no motor unit, or one has fewer than two discharges in the training
+            samples, or every channel is dead.
         """
         mask = np.ones(recording.n_samples, bool) if mask is None else mask
+        sizes = dict(n_lags=self.n_lags, largest_lag=self.largest_lag)
+        (self.weights_,), self.lags_ = filter_bank(recording, mask, **sizes)
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
-        averages, covariance = _statistics(recording, mask, self.n_lags, self.largest_lag)
-        factor = scipy.linalg.cho_factor(covariance)
-        fitted = []
-        for pieces in averages:
-            weights, separation = _separate(pieces, factor)
-            best = int(separation.argmax())
-            fitted.append((weights[best].reshape(-1, self.n_lags), best - self.largest_lag))
-        self.weights_, self.lags_ = (np.array(x) for x in zip(*fitted, strict=True))
         source = self.source(recording.emg)
         self.thresholds_ = np.array([self._threshold(s, mask) for s in source])
         return self
 
     def source(self, emg):
-        """Squared filter output with its sign: the pulse train of each motor unit.
+        """Squared filter output with its sign, about 1 at a discharge: the pulse trains.
 
         Parameters
         ----------
@@ -152,7 +191,17 @@ class MotorUnitFilter:
         -------
         numpy.ndarray of float32, shape (motor units, samples)
             Aligned with the discharge times; computed as if the signal were 0 beyond its ends.
+
+        Raises
+        ------
+        ValueError
+            When `emg` has other channels than the training, or a sample that is not finite.
         """
+        if len(emg) != len(self.mean_) or not np.isfinite(emg).all():
+            raise ValueError(
+                f"emg has shape {np.shape(emg)}, expected ({len(self.mean_)}, samples) as in the "
+                "training, every sample finite"
+            )
         emg = (emg - self.mean_).astype(np.float32)
         reach = self.largest_lag + self.n_lags
         padded = np.pad(emg, ((0, 0), (reach, reach)))
@@ -221,42 +270,46 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
     ValueError
         As `MotorUnitFilter.fit`.
     """
-    averages, covariance = _statistics(recording, mask, n_lags, largest_lag)
-    power = recording.emg[:, mask].var(axis=1).mean()
-    weights, lags = [], None
-    for level in noise:
+    if not mask.any() or n_lags < 1:
+        raise ValueError(
+            f"mask holds {mask.sum()} training samples and n_lags={n_lags}, expected 1 at least"
+        )
+    if recording.n_motor_units == 0:
+        raise ValueError(
+            "recording has no motor units; a filter is fitted to discharge times: `decompose` it "
+            "first, or read a recording that is decomposed"
+        )
+    emg = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
+    sound = sound_channels(recording.emg[:, mask], emg)
+    averages = _averages(emg[sound], recording.discharges, mask, n_lags, largest_lag)
+    covariance = extended_covariance(emg[sound], n_lags) * (len(mask) / mask.sum())
+    power = recording.emg[np.ix_(sound, mask)].var(axis=1).mean()
+    units, lags = np.arange(len(averages)), None
+    weights = np.zeros((len(noise), len(units), len(sound), n_lags))
+    for placed, level in zip(weights, noise, strict=True):
         expected = covariance + level**2 * power * np.eye(len(covariance))
         factor = scipy.linalg.cho_factor(expected if whiten else np.eye(len(covariance)))
-        filters, separations = zip(*(_separate(x, factor) for x in averages), strict=True)
-        lags = np.argmax(separations, axis=1) if lags is None else lags
-        chosen = [w[k] / s[k] for w, s, k in zip(filters, separations, lags, strict=True)]
-        weights.append(np.reshape(chosen, (len(lags), -1, n_lags)))
-    return np.array(weights), lags - largest_lag
+        filters = scipy.linalg.cho_solve(factor, averages.reshape(-1, len(covariance)).T).T
+        filters = filters.reshape(averages.shape)
+        separation = (filters * averages).sum(axis=2)  # output at the mean discharge
+        lags = separation.argmax(axis=1) if lags is None else lags
+        chosen = filters[units, lags] / separation[units, lags, None]
+        placed[:, sound] = chosen.reshape(len(units), -1, n_lags)
+    return weights, lags - largest_lag
 
 
-def _statistics(recording, mask, n_lags, largest_lag):
-    """Averages around the training discharges at each lag, covariance of the extended EMG.
-
-    Returns
-    -------
-    list of arrays (lags, features), one for each motor unit; array (features, features).
-    """
-    masked = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
-    averages = []
-    for unit, times in enumerate(recording.discharges):
+def _averages(emg, discharges, mask, n_lags, largest_lag):
+    """Mean extended EMG around the training discharges, shape (motor units, lags, features)."""
+    width, averages = 2 * largest_lag + n_lags, []
+    for unit, times in enumerate(discharges):
         times = times[mask[times]]
-        if len(times) < 2:
+        average = spike_triggered_average(emg, times, width)
+        if len(times) < 2 or not average.any():
             raise ValueError(
-                f"motor unit {unit} has {len(times)} discharges in the training samples; "
-                "a filter needs at least 2: leave the unit out or train on a longer signal"
+                f"motor unit {unit} has {len(times)} discharges in the training samples; a filter "
+                f"needs at least 2, {width // 2} samples or more from the ends of the signal: "
+                "leave the unit out or train on a longer signal"
             )
-        average = spike_triggered_average(masked, times, 2 * largest_lag + n_lags)
         pieces = np.lib.stride_tricks.sliding_window_view(average, n_lags, axis=1)
         averages.append(pieces.transpose(1, 0, 2).reshape(2 * largest_lag + 1, -1))
-    return averages, extended_covariance(masked, n_lags) * (len(mask) / mask.sum())
-
-
-def _separate(pieces, factor):
-    """Filters of one motor unit at each lag, and average' covariance^-1 average: the separation."""
-    weights = scipy.linalg.cho_solve(factor, pieces.T).T
-    return weights, (weights * pieces).sum(axis=1)
+    return np.array(averages)

@@ -1,6 +1,7 @@
 """Readers for the data of Hug et al. 2021, decomposed with DEMUSE: the paper's own data set."""
 
 import re
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -58,8 +59,8 @@ def load_hug2021(folder, muscle="GM", exclude=("S14", "S15"), min_discharges=0):
         When two files are of the same participant, muscle and intensity.
     """
     folder = Path(folder).resolve()
-    found = [file for file in _files(folder) if file.muscle == muscle]
     exclude = [exclude] if isinstance(exclude, str) else list(exclude)
+    found = [file for file in _files(folder) if file.muscle == muscle]
     kept = [file for file in found if file.subject not in exclude]
     if not kept:
         raise FileNotFoundError(
@@ -118,12 +119,11 @@ def load_demuse(path, subject="", muscle="", mvc=float("nan"), min_discharges=0)
         When the file is broken or a field cannot be right; names file and field.
     """
     with naming(path):
-        content = read_mat(path)
-        require(content, ["SIG", "MUPulses", "fsamp"])
+        content = require(read_mat(path), ["SIG", "MUPulses", "fsamp"])
         emg, electrodes = _channels(content["SIG"])
         shape = content["SIG"].shape
         emg = _interpolated(emg, _discarded(content, shape)[tuple(electrodes.T)])
-        ied = number(content["IED"], "IED") if "IED" in content else IED_MM.get(shape)
+        ied = number(content["IED"], "IED") if "IED" in content else _usual_ied(shape)
         discharges = [
             zero_based(pulses, f"MUPulses{{{unit}}}", emg.shape[1])
             for unit, pulses in enumerate(cells(content["MUPulses"]), start=1)
@@ -140,6 +140,13 @@ def load_demuse(path, subject="", muscle="", mvc=float("nan"), min_discharges=0)
             mvc=mvc,
             source=f"DEMUSE file {Path(path).name}",
         )
+
+
+def _usual_ied(shape):
+    ied = IED_MM.get(shape)
+    taken = f"taken as {ied:g} mm, the paper's" if ied else "not known, grid is None"
+    warnings.warn(f"field IED is missing: distance of the {shape} grid {taken}", stacklevel=3)
+    return ied
 
 
 def _channels(sig):
@@ -177,12 +184,14 @@ def _discarded(content, shape):
 def _interpolated(emg, discarded):
     """EMG with the discarded channels taken from a spline through the others."""
     good, bad = np.flatnonzero(~discarded), np.flatnonzero(discarded)
-    if len(good) < 2 and len(bad):
+    if len(bad) == 0:
+        return emg
+    if len(good) < 2:
         raise ValueError(
             f"field discardChannelsVec leaves {len(good)} channel(s), the spline needs 2 or more"
         )
-    if len(bad):  # the spline is linear in its values: its weights serve every sample
-        emg[bad] = CubicSpline(good, np.eye(len(good)))(bad) @ emg[good]
+    # the spline is linear in its values: its weights serve every sample
+    emg[bad] = CubicSpline(good, np.eye(len(good)))(bad) @ emg[good]
     return emg
 
 

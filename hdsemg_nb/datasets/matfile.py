@@ -18,8 +18,9 @@ def read_mat(path):
     Returns
     -------
     dict
-        By name: a struct as dict, a cell as array of objects, text as str, numbers as array.
-        Arrays have MATLAB's shape; nothing is squeezed, so a cell of one stays a cell.
+        By name: a struct as dict, a cell as array of objects, text as str, a matrix of characters
+        as array of its rows, numbers as array. Arrays have MATLAB's shape; nothing is squeezed, so
+        a cell of one stays a cell.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def _from_mat5(value):
     if value.dtype.names and value.size == 1:
         return {name: _from_mat5(value[name].item()) for name in value.dtype.names}
     if value.dtype.kind == "U":
-        return "".join(value.ravel())
+        return _text(value.ravel())
     return _each(_from_mat5, value) if value.dtype == object else value
 
 
@@ -61,10 +62,17 @@ def _from_hdf5(item):
         return "" if is_text else np.empty(item[()].astype(int))
     value = np.asarray(item[()]).T
     if is_text:
-        return "".join(map(chr, value.ravel()))
+        return _text(["".join(map(chr, row)) for row in value])
     if value.dtype == object:
         return _each(lambda reference: _from_hdf5(item.file[reference]), value)
     return value
+
+
+def _text(rows):
+    """Text; of a matrix of characters a cell with its rows, which MATLAB fills up with blanks."""
+    if len(rows) < 2:
+        return "".join(rows)
+    return np.array([row.rstrip() for row in rows], dtype=object)
 
 
 def _each(function, cell):
@@ -84,18 +92,32 @@ def naming(path):
 
 
 def require(content, names):
-    """Raise ValueError unless every field of `names` is in the dict `content`."""
+    """The dict `content`; ValueError unless every field of `names` is in it."""
     for name in names:
         if name not in content:
             raise ValueError(
                 f"field {name} is missing, found {sorted(content)}; is this the right kind of file?"
             )
+    return content
+
+
+def struct(content, name, fields=()):
+    """The struct `name` of a file, checked to have the fields; ValueError names what is wrong."""
+    value = require(content, [name])[name]
+    if not isinstance(value, dict):
+        raise ValueError(f"field {name} holds {_brief(value)}, expected one struct")
+    return require(value, fields)
+
+
+def _brief(value):
+    is_array = isinstance(value, np.ndarray)
+    return f"an array of shape {value.shape}" if is_array else f"{value!r:.80}"
 
 
 def numbers(value, field):
     """`value` as read, checked to be an array of real numbers; ValueError names `field`."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "buif":
-        raise ValueError(f"field {field} holds {value!r:.80}, expected numbers")
+        raise ValueError(f"field {field} holds {_brief(value)}, expected numbers")
     return value
 
 

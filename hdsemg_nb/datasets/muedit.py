@@ -1,11 +1,12 @@
 """Reader for the .mat files of MUedit."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
-from hdsemg_nb.datasets.matfile import cells, naming, number, numbers, read_mat, require, zero_based
+from hdsemg_nb.datasets.matfile import cells, naming, number, numbers, read_mat, struct, zero_based
 from hdsemg_nb.recording import Grid, Recording
 
 
@@ -13,7 +14,8 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
     """Read one grid of a .mat file that MUedit decomposed or edited, MATLAB 5 or v7.3.
 
     MUedit (Avrillon et al., https://github.com/simonavrillon/MUedit) stores the struct `signal`
-    and, once edited, the struct `edition`, whose discharge times and pulse trains are then taken.
+    and, once edited, the struct `edition`, whose discharge times and pulse trains are then taken
+    (an empty `edition` holds no edit).
     Channels are put in row-major order over the electrode grid. Channels that EMGmask marks are
     left out, as in MUedit's own decomposition; motor units without discharges are left out too.
 
@@ -31,8 +33,8 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
     recording.Recording
         EMG with the scale of the file, which does not tell its unit: mV where MUedit read an
         .otb+, with a supply of 3.3 V whatever the amplifier. `pnr` is that of the pulse trains,
-        which MUedit stores squared with their sign as `cbss.pulse_to_noise_ratio` expects, over
-        the samples decomposed (elsewhere they are 0); NaN without pulse trains.
+        which MUedit stores squared with their sign as `cbss.pulse_to_noise_ratio` expects; NaN
+        without pulse trains.
 
     Raises
     ------
@@ -41,12 +43,15 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
     ValueError
         When the file is broken, has no such grid, or a field cannot be right; names file and
         field.
+
+    Warns
+    -----
+    UserWarning
+        When the places of the electrodes contradict the type of the grid: `grid` is None then.
     """
     with naming(path):
         content = read_mat(path)
-        require(content, ["signal"])
-        signal = content["signal"]
-        require(signal, ["data", "fsamp", "coordinates", "IED"])
+        signal = struct(content, "signal", ["data", "fsamp", "coordinates", "IED"])
         n_grids = len(cells(signal["coordinates"]))
         if not 0 <= grid < n_grids:
             raise ValueError(f"grid={grid}, but the file has {n_grids} grid(s), counted from 0")
@@ -75,7 +80,7 @@ def _channels(signal, grid):
     """EMG and `Grid` of the good channels of one grid, in row-major order."""
     places = [numbers(x, "signal.coordinates") for x in cells(signal["coordinates"])]
     first = sum(len(x) for x in places[:grid])
-    electrodes = places[grid].astype(np.int64) - 1  # counted from 1 in the file
+    electrodes = places[grid].astype(float) - 1  # counted from 1 in the file
     rows = numbers(signal["data"], "signal.data")[first : first + len(electrodes)]
     masked = _item(signal, "EMGmask", grid, np.zeros(len(electrodes)))
     masked = numbers(masked, "signal.EMGmask").ravel() != 0
@@ -89,16 +94,28 @@ def _channels(signal, grid):
     ied = numbers(signal["IED"], "signal.IED").ravel()
     if grid >= len(ied):
         raise ValueError(f"field signal.IED has {len(ied)} value(s), none for grid {grid}")
+    name = str(_item(signal, "gridname", grid, ""))
+    if name.startswith("HD") and len(electrodes) == 64 and electrodes[13, 0] < electrodes[12, 0]:
+        warnings.warn(
+            f"grid {grid}, {name}, has the electrode numbers of a GR grid, as older versions of "
+            "MUedit write them: where its electrodes are is not known, grid is None",
+            stacklevel=3,
+        )
+        return rows[good], None
     return rows[order], Grid(electrodes[order], float(ied[grid]))
 
 
 def _motor_units(content, grid, n_samples):
     """Discharge times of the motor units of one grid, and their pulse-to-noise ratios."""
-    name = "edition" if "edition" in content else "signal"
-    table = content[name].get("Dischargetimes", np.empty(0))
+    edited = content.get("edition", "")
+    name = "edition" if len(edited) and np.size(edited) else "signal"
+    if "Dischargetimes" not in struct(content, name):
+        name = "signal"
+    source = content[name]
+    table = source.get("Dischargetimes", np.empty(0))
     if not isinstance(table, np.ndarray) or (table.size and table.dtype != object):
         raise ValueError(f"field {name}.Dischargetimes must be a cell, {{grid, motor unit}}")
-    trains = numbers(_item(content[name], "Pulsetrain", grid, np.empty(0)), f"{name}.Pulsetrain")
+    trains = numbers(_item(source, "Pulsetrain", grid, np.empty(0)), f"{name}.Pulsetrain")
     if trains.size and trains.shape[1] != n_samples:
         raise ValueError(
             f"field {name}.Pulsetrain has {trains.shape[1]} samples, signal.data {n_samples}"
@@ -109,12 +126,6 @@ def _motor_units(content, grid, n_samples):
         times = zero_based(pulses, field, n_samples)
         if len(times):  # rows are as long as that of the grid with most motor units
             discharges.append(times)
-            pnr.append(_pnr(trains[unit], times) if unit < len(trains) else np.nan)
+            known = unit < len(trains)
+            pnr.append(pulse_to_noise_ratio(trains[unit], times) if known else np.nan)
     return discharges, pnr
-
-
-def _pnr(train, times):
-    """Pulse-to-noise ratio over the samples decomposed; the pulse train is 0 in the others."""
-    decomposed = train != 0
-    place = np.cumsum(decomposed) - 1
-    return pulse_to_noise_ratio(train[decomposed], place[times[decomposed[times]]])

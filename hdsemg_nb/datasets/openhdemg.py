@@ -46,18 +46,18 @@ def load_openhdemg(path):
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; give a .json saved by openhdemg")
     with naming(path):
-        content = _read(path)
-        require(content, ["SOURCE", "RAW_SIGNAL", "MUPULSES", "FSAMP"])
+        content = require(_read(path), ["SOURCE", "RAW_SIGNAL", "MUPULSES", "FSAMP"])
         emg = _table(content, "RAW_SIGNAL", np.float32).T
         about = _about(content)
+        places = about.get("electrodes")
         recording = Recording(
             emg=emg[~np.isnan(emg).all(axis=1)],
             fs=_number(content, "FSAMP"),
-            discharges=_value(content, "MUPULSES"),
-            grid=_grid(content, about),
+            discharges=_pulses(content),
+            grid=Grid(places, _number(content, "IED")) if places is not None else None,
             subject=about.get("subject", ""),
             muscle=about.get("muscle", ""),
-            mvc=float("nan") if about.get("mvc") is None else about["mvc"],
+            mvc=about.get("mvc"),
             source=about.get("source", f"openhdemg file {path.name}"),
         )
         return replace(recording, pnr=_pnr(content, recording, about))
@@ -85,9 +85,19 @@ def _value(content, field):
 
 def _number(content, field):
     value = _value(content, field)
-    if not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"field {field} holds {value!r}, expected a number")
     return float(value)
+
+
+def _pulses(content):
+    pulses = _value(content, "MUPULSES")
+    if not isinstance(pulses, list) or not all(isinstance(times, list) for times in pulses):
+        raise ValueError(
+            f"field MUPULSES holds {pulses!r:.80}, expected a list of discharge times for each "
+            "motor unit"
+        )
+    return pulses
 
 
 def _table(content, field, dtype=float):
@@ -106,7 +116,10 @@ def _about(content):
     extras = _value(content, "EXTRAS") if "EXTRAS" in content else None
     if not isinstance(extras, dict) or extras.get("columns") != [_OURS]:
         return {}
-    return {name: row[0] for name, row in zip(extras["index"], extras["data"], strict=True)}
+    try:
+        return {name: row[0] for name, row in zip(extras["index"], extras["data"], strict=True)}
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ValueError(f"field EXTRAS is not as save_openhdemg writes it ({error!r})") from error
 
 
 def _pnr(content, recording, about):
@@ -117,14 +130,7 @@ def _pnr(content, recording, about):
     trains = _table(content, "IPTS").T
     if trains.shape != (recording.n_motor_units, recording.n_samples):
         return None
-    pairs = zip(trains, recording.discharges, strict=True)
-    return [pulse_to_noise_ratio(train, times) for train, times in pairs]
-
-
-def _grid(content, about):
-    if about.get("electrodes") is None:
-        return None
-    return Grid(about["electrodes"], _number(content, "IED"))
+    return list(map(pulse_to_noise_ratio, trains, recording.discharges))
 
 
 def save_openhdemg(recording, path):

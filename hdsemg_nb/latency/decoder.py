@@ -3,19 +3,23 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from google.protobuf.message import DecodeError
 
 from hdsemg_nb.latency.stream import Stream
 
 KEY = "hdsemg_nb"  # of the metadata in the file
 INPUT, OUTPUT = "emg_uv", "probability"
 PRECISIONS = ("fp32", "bf16", "int8")
-TRIALS = 20  # windows on which two engines are compared
+FACTS = (
+    *("network", "window", "step", "threshold", "precision"),
+    *("fs", "channels", "motor_units", "offsets"),
+)
+LEVELS = ("mean_uv", "largest_uv", "typical_uv")
 
 
 def engines():
@@ -29,9 +33,8 @@ class Decoder:
     Parameters
     ----------
     path : str or pathlib.Path
-    engine : {"onnxruntime", "openvino"}, optional
-        Default: the faster of those that are installed and were compared with torch on export,
-        tried on loading; which one it is depends on the network and the processor.
+    engine : {"onnxruntime", "openvino"}
+        Which one is faster depends on the network and the processor.
     threads : int, optional
         Default: as many as torch uses.
 
@@ -56,44 +59,28 @@ class Decoder:
         Mean of each channel in training.
     largest_uv : numpy.ndarray, shape (channels,)
         Largest distance from it in training.
+    typical_uv : numpy.ndarray, shape (channels,)
+        Peak to peak in a window, median over the training windows.
 
     Raises
     ------
     ValueError
-        When the file was not written by `export`, or the engine is not installed.
+        When the file is damaged or was not written by this version of `export`, or the engine is
+        not installed.
     """
 
-    def __init__(self, path, engine=None, threads=None):
+    def __init__(self, path, engine="onnxruntime", threads=None):
+        if engine not in engines():
+            raise ValueError(f"engine={engine!r} is not installed or unknown; there is {engines()}")
         content = Path(path).read_bytes()
-        properties = onnx.load_from_string(content).metadata_props
-        facts = {entry.key: entry.value for entry in properties}
-        if KEY not in facts:
-            raise ValueError(f"{path} was not written by hdsemg_nb.latency.export: no metadata")
-        facts = json.loads(facts[KEY])
-        self.network, self.window, self.step, self.threshold = (
-            facts["run"][name] for name in ("network", "window", "step", "threshold")
-        )
-        self.fs, self.channels, self.motor_units, self.offsets, self.precision = (
-            facts[name] for name in ("fs", "channels", "motor_units", "offsets", "precision")
-        )
+        facts = _metadata(content, path)
+        for name in FACTS:
+            setattr(self, name, facts[name])
         self.deviation = facts.get("deviation", {})
-        self.mean_uv = np.array(facts["mean_uv"], dtype=np.float32)[:, None]
-        self.largest_uv = np.array(facts["largest_uv"], dtype=np.float32)
-        self.threads = threads or torch.get_num_threads()
-        runs = {
-            name: ENGINES[name](content, self.precision, self.threads)
-            for name in self._candidates(engine)
-        }
-        self.engine = _fastest(runs, np.tile(self.mean_uv, (1, self.window)))
-        self._run = runs[self.engine]
-
-    def _candidates(self, engine):
-        installed = engines()
-        if engine is None:  # an engine that export could not try may decode something else
-            return [name for name in installed if name in self.deviation] or installed
-        if engine not in installed:
-            raise ValueError(f"engine={engine!r} is not installed or unknown; there is {installed}")
-        return [engine]
+        mean, *levels = (np.array(facts[name], dtype=np.float32) for name in LEVELS)
+        self.mean_uv, (self.largest_uv, self.typical_uv) = mean[:, None], levels
+        self.engine, self.threads = engine, threads or torch.get_num_threads()
+        self._run = ENGINES[engine](content, self.precision, self.threads)
 
     def probabilities(self, window):
         """Probability of a discharge of each motor unit in one window.
@@ -120,26 +107,27 @@ class Decoder:
             )
         return self._run(window[None])[0]
 
-    def decode(self, window):
-        """Which motor units discharge in one window: bool, shape (motor units,)."""
-        return self.probabilities(window) >= self.threshold
-
     def stream(self, fs, jitter=0.1):
         """A `Stream` of samples at `fs` Hz, decoded as they come; parameters as there."""
         return Stream(self, fs, jitter)
 
 
-def _fastest(runs, window):
-    """Name of the run with the lowest median time; they take turns in blocks."""
-    if len(runs) == 1:
-        return next(iter(runs))
-    times = {name: [] for name in runs}
-    for name in [*runs, *runs]:
-        for _ in range(TRIALS // 2):
-            began = perf_counter()
-            runs[name](window[None])
-            times[name].append(perf_counter() - began)
-    return min(times, key=lambda name: np.median(times[name]))
+def _metadata(content, path):
+    """What `export` has written into a file beside the network."""
+    try:
+        properties = onnx.load_from_string(content).metadata_props
+    except DecodeError as error:
+        raise ValueError(
+            f"{path} is cut short or no ONNX file ({error}): export the network again"
+        ) from error
+    facts = json.loads(next((one.value for one in properties if one.key == KEY), "{}"))
+    missing = [name for name in (*FACTS, *LEVELS) if name not in facts]
+    if missing:
+        raise ValueError(
+            f"{path} was not written by this version of hdsemg_nb.latency.export, or is cut short: "
+            f"its metadata lack {', '.join(missing)}; export the network again"
+        )
+    return facts
 
 
 def _onnxruntime(content, precision, threads):

@@ -6,7 +6,7 @@ import logging
 import tempfile
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +14,13 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from torch import nn
 
-from hdsemg_nb import paths, segment
+from hdsemg_nb import paths, segment, train
+from hdsemg_nb.decoders import DECODERS, Run
+from hdsemg_nb.decoders.mt_dcnn import BranchLinear
 from hdsemg_nb.engine import predict
-from hdsemg_nb.latency.decoder import INPUT, KEY, OUTPUT, PRECISIONS, Decoder, engines
-from hdsemg_nb.models import BranchLinear
-from hdsemg_nb.train import Run, fit_fold
+from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
 
@@ -32,8 +33,7 @@ class TrainedDecoder:
     ----------
     model : torch.nn.Module
         In evaluation mode.
-    run : runs.Run
-        Its network, window, step and threshold are used.
+    run : decoders.Run
     normalisation : segment.Normalisation
         Fitted on the training samples.
     fs : float
@@ -43,11 +43,11 @@ class TrainedDecoder:
     channels, motor_units : tuple of str
         Names, in the order of the inputs and of the outputs.
     offsets : tuple of int
-        Samples by which the label of each motor unit was moved (`train.FittedNetwork`): its
-        discharge is so much before the centre of the window that decodes it.
+        Samples by which the label of each motor unit was moved: its discharge is so much before
+        the centre of the window that decodes it.
     """
 
-    model: torch.nn.Module
+    model: nn.Module
     run: Run
     normalisation: segment.Normalisation
     fs: float
@@ -79,36 +79,52 @@ def train_decoder(recording, run):
     Parameters
     ----------
     recording : recording.Recording
-    run : runs.Run
+    run : decoders.Run
+
+    Returns
+    -------
+    TrainedDecoder
+
+    Raises
+    ------
+    ValueError
+        When the decoder of the run is no network.
+    """
+    if not DECODERS[run.network].trained:
+        networks = [name for name, decoder in DECODERS.items() if decoder.trained]
+        raise ValueError(f"{run.network} is no network to be exported; choose one of {networks}")
+    _, (fold, *_) = segment.cut(recording, run)
+    return with_windows(train.fit(recording, run, fold), recording, fold)
+
+
+def with_windows(fitted, recording, fold):
+    """A fitted network as a `TrainedDecoder`, with the windows and the names of its recording.
+
+    Parameters
+    ----------
+    fitted : decoders.network.FittedNetwork
+    recording : recording.Recording
+    fold : segment.Fold
 
     Returns
     -------
     TrainedDecoder
         Channels are named by row and column of the grid, motor units by number.
     """
+    run, names = fitted.run, tuple(f"channel {k}" for k in range(recording.n_channels))
+    if recording.grid is not None:
+        names = tuple(f"row {row}, column {column}" for row, column in recording.grid.electrodes)
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    cut = run.window, run.step, run.n_folds, run.split, run.seed
-    fold = segment.split_folds(len(starts), *cut)[0]
-    fitted = fit_fold(recording, run, starts, fold)
-    train, val = (segment.windows(recording.emg, starts[x], run.window) for x in fold[:2])
-    units = tuple(f"motor unit {k}" for k in range(recording.n_motor_units))
     return TrainedDecoder(
         fitted.model,
         run,
         fitted.normalisation,
         recording.fs,
-        train,
-        val,
-        _channel_names(recording),
-        units,
+        *(segment.windows(recording.emg, starts[part], run.window) for part in fold[:2]),
+        names,
+        tuple(f"motor unit {k}" for k in range(len(fitted.offsets))),
         tuple(fitted.offsets.tolist()),
     )
-
-
-def _channel_names(recording):
-    if recording.grid is None:
-        return tuple(f"channel {k}" for k in range(recording.n_channels))
-    return tuple(f"row {row}, column {column}" for row, column in recording.grid.electrodes)
 
 
 def export(trained, path, precision="fp32", calibration=200, force=False):
@@ -117,7 +133,7 @@ def export(trained, path, precision="fp32", calibration=200, force=False):
     Normalisation and sigmoid are in the graph and batch normalisation is folded into the
     convolutions: the file takes a window in uV, shape (1, channels, window), and gives
     probabilities, shape (1, motor units). Names, window, step, sampling frequency, threshold and
-    deviation from torch are in its metadata. The deviation is also printed.
+    deviation from torch are in its metadata.
 
     Parameters
     ----------
@@ -142,11 +158,12 @@ def export(trained, path, precision="fp32", calibration=200, force=False):
     Raises
     ------
     ValueError
-        For an unknown precision, or when the export flips more than 0.5 % of the labels of the
-        validation windows; then nothing is written.
+        For an unknown precision or no calibration window, or when the export flips more than
+        0.5 % of the labels of the validation windows; then nothing is written.
+    FileNotFoundError
+        When the folder of the file is not there.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
+    _check(Path(path), precision, calibration)
     graph = _graph(trained)
     if precision == "int8":
         chosen = np.linspace(0, len(trained.train_windows) - 1, calibration).astype(int)
@@ -156,13 +173,23 @@ def export(trained, path, precision="fp32", calibration=200, force=False):
         draft = Path(scratch) / "draft.onnx"
         draft.write_bytes(_with_metadata(graph, facts))
         deviations = {name: _deviation(trained, Decoder(draft, name)) for name in engines()}
-    _judge(deviations, path, precision, force)
+    if not force:
+        _refuse_flips(deviations, path, precision)
     stored = {name: deviation._asdict() for name, deviation in deviations.items()}
     paths.write_whole(Path(path), _with_metadata(graph, {**facts, "deviation": stored}))
     return deviations
 
 
-class _FromMicrovolts(torch.nn.Module):
+def _check(path, precision, calibration):
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
+    if calibration < 1:
+        raise ValueError(f"calibration={calibration}: at least 1 window")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not there: make the folder for {path.name}")
+
+
+class _FromMicrovolts(nn.Module):
     """Normalisation, network and sigmoid in one."""
 
     def __init__(self, trained):
@@ -175,25 +202,19 @@ class _FromMicrovolts(torch.nn.Module):
         return torch.sigmoid(self.model(self.matrix @ (emg - self.mean)))
 
 
-class _BranchConvolution(torch.nn.Module):
+def _as_convolution(linear):
     """A `BranchLinear` for one window, as a grouped convolution.
 
     The engines multiply grouped convolutions in 8 bits, but not batches of matrices: MT-DCNN at
     W = 140 reads a quarter of the bytes.
     """
-
-    def __init__(self, linear):
-        super().__init__()
-        branches, n_in, n_out = linear.weight.shape
-        self.shape = branches, 1, n_out
-        self.groups = branches
-        weight = linear.weight.detach().transpose(1, 2).reshape(branches * n_out, n_in, 1, 1)
-        self.register_buffer("weight", weight.contiguous())
-        self.register_buffer("bias", linear.bias.detach().flatten())
-
-    def forward(self, x):
-        x = x.reshape(1, -1, 1, 1)
-        return torch.conv2d(x, self.weight, self.bias, groups=self.groups).reshape(self.shape)
+    branches, n_in, n_out = linear.weight.shape
+    weight = linear.weight.detach().transpose(1, 2).reshape(branches * n_out, n_in, 1, 1)
+    convolution = nn.Conv2d(branches * n_in, branches * n_out, 1, groups=branches)
+    convolution.weight.data = weight.contiguous()
+    convolution.bias.data = linear.bias.detach().flatten()
+    image, rows = nn.Unflatten(0, (1, -1, 1, 1)), nn.Unflatten(0, (branches, 1, n_out))
+    return nn.Sequential(nn.Flatten(0), image, convolution, nn.Flatten(0), rows)
 
 
 def _without_branch_linear(model):
@@ -201,7 +222,7 @@ def _without_branch_linear(model):
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, BranchLinear):
-                setattr(parent, name, _BranchConvolution(child))
+                setattr(parent, name, _as_convolution(child))
     return model
 
 
@@ -243,16 +264,14 @@ def _quantised(graph, windows):
 
 
 def _facts(trained, precision):
-    mean, windows = trained.normalisation.mean[:, 0], trained.train_windows
-    largest = np.maximum(windows.max(axis=(0, 2)) - mean, mean - windows.min(axis=(0, 2)))
+    run, mean, windows = trained.run, trained.normalisation.mean[:, 0], trained.train_windows
+    lowest, highest = windows.min(axis=2), windows.max(axis=2)  # (windows, channels)
+    largest = np.maximum(highest.max(axis=0) - mean, mean - lowest.min(axis=0))
+    typical = np.median(highest - lowest, axis=0)
     return {
-        "run": asdict(trained.run),
-        "fs": trained.fs,
-        "channels": trained.channels,
-        "motor_units": trained.motor_units,
-        "offsets": trained.offsets,
-        "mean_uv": mean.tolist(),
-        "largest_uv": largest.tolist(),
+        **{name: getattr(run, name) for name in ("network", "window", "step", "threshold")},
+        **{name: getattr(trained, name) for name in ("fs", "channels", "motor_units", "offsets")},
+        **dict(zip(LEVELS, (x.tolist() for x in (mean, largest, typical)), strict=True)),
         "precision": precision,
     }
 
@@ -279,18 +298,14 @@ def _deviation(trained, decoder):
     )
 
 
-def _judge(deviations, path, precision, force):
+def _refuse_flips(deviations, path, precision):
     for engine, d in deviations.items():
-        result = (
-            f"{Path(path).name}, {precision}, {engine}: largest deviation of a probability "
-            f"{d.largest:.1e}, mean {d.mean:.1e}; {d.flipped} of {d.labels} labels flipped "
-            f"({d.flipped_share:.2%}), {d.positive} are discharges"
-        )
-        print(result)
-        if not d.flipped_share <= MOST_FLIPPED and not force:
+        if not d.flipped_share <= MOST_FLIPPED:
             raise ValueError(
-                f"{result}. More than {MOST_FLIPPED:.1%} flipped: not written. Use a higher "
-                "precision or more calibration windows, or force=True"
+                f"{path}, {precision}, {engine}: {d.flipped} of {d.labels} labels flipped "
+                f"({d.flipped_share:.2%}), largest deviation of a probability {d.largest:.1e}. "
+                f"More than {MOST_FLIPPED:.1%} flipped: not written. Use a higher precision or "
+                "more calibration windows, or force=True"
             )
 
 

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_BAD = 0.1  # share of the channels that can be replaced in a window
-FLAT = 6  # equal samples in a row (3 ms): never seen in 12 min of sound 64-channel recordings
+# equal samples in a row: never in 12 min of sound 64-channel recordings at 2048 Hz
+FLAT_MS, FLAT_SAMPLES = 3, 6  # so long and so many
 TOO_LARGE = 10  # times the largest training sample of the channel
+TOO_SMALL = 1 / 200  # of the typical training window: rest is 1 / 20 of it, a signal in mV 1 / 1000
 LARGEST_JUMP_S = 1.0  # of the sample counter
 CLOCK_SPAN_S = 10.0  # over which samples are counted against time stamps
 
@@ -31,14 +33,15 @@ class Stream:
     What is wrong with the signal is named in `Decision.problem`:
 
     * A channel is bad in a window when a sample is not finite, when its distance from the training
-      mean is more than ten times the largest in training, or when six samples in a row are equal
-      (dead or saturated). Up to a tenth of the channels are replaced by their training mean; with
-      more, the window is withheld: no spikes.
+      mean is more than ten times the largest in training, when it is dead or saturated (a sample is
+      one of equal ones in a row, at least six and 3 ms of them), or when it is 200 times smaller
+      than a typical window of the training, as a signal in mV or V is. Up to a tenth of the
+      channels are replaced by their training mean; with more, the window is withheld: no spikes.
     * A window with missing samples is withheld. Samples that come again are dropped.
     * When there are more or fewer samples than `fs` and the time stamps allow, windows are withheld
       until they agree again, or (the clock jumped) have kept step with each other for 10 s.
 
-    Nothing is known of a channel that has been flat for fewer than six samples, nor of a change of
+    Nothing is known of a channel that has been flat for less than 3 ms, nor of a change of
     the sampling rate before the samples are off by `jitter`, nor of one that is smaller than
     `jitter` in 10 s.
 
@@ -66,8 +69,12 @@ class Stream:
         self.decoder, self.jitter = decoder, jitter
         self.n_samples = 0  # received so far
         self._due = decoder.window  # when the next window is complete
-        # each sample is written twice, W apart, so that every window is one slice of the ring
-        self._ring = np.empty((len(decoder.channels), 2 * decoder.window), dtype=np.float32)
+        self._flat = max(FLAT_SAMPLES, round(FLAT_MS * fs / 1000))
+        # the last window and the samples before it with which its first can be flat; each sample is
+        # written twice, so that every window is one slice of the ring
+        self._length = decoder.window + self._flat - 1
+        shape = len(decoder.channels), 2 * self._length
+        self._ring = np.full(shape, np.nan, dtype=np.float32)
         self._repeated = 0  # samples dropped since the last decision
         self._reference = None  # time stamp and number of samples, the clock is read from there
         self._off_rate = ""
@@ -81,12 +88,13 @@ class Stream:
         chunk : array_like, shape (channels, samples)
             In uV; any number of samples.
         first_sample : int
-            Number of its first sample by the amplifier's counter, 0 at the start of the stream. For
-            an amplifier that does not count: `n_samples` of the stream; lost and repeated samples
-            are then noticed by the clock alone.
-        time : float, optional
-            Time stamp of its last sample in s, by a steady clock: the amplifier's, or the time of
-            arrival. Without it a change of the sampling rate goes unnoticed.
+            Number of its first sample by the amplifier's counter, 0 at the start of the stream. A
+            counter that starts again after 2^16 or 2^32 samples is given as `numpy.uint16` or
+            `numpy.uint32`. For an amplifier that does not count: `n_samples` of the stream; lost
+            and repeated samples are then noticed by the clock alone.
+        time : float or array_like, optional
+            Time stamp of its last sample, or of each, in s, by a steady clock: the amplifier's, or
+            the time of arrival. Without it a change of the sampling rate goes unnoticed.
 
         Returns
         -------
@@ -96,19 +104,19 @@ class Stream:
         Raises
         ------
         ValueError
-            When the number of channels is wrong, or the counter jumps by more than 1 s. The stream
-            is left as it was.
+            When the number of channels is wrong, the counter is no whole number or jumps by more
+            than 1 s, or a time stamp is not finite. The stream is left as it was.
         """
-        chunk = self._checked(chunk, first_sample)
-        ahead = first_sample - self.n_samples
+        chunk, ahead = self._checked(chunk), self._ahead(first_sample)
+        time = _last_time(time, chunk.shape[1])
         if time is not None:
-            self._check_rate(time, max(self.n_samples, first_sample + chunk.shape[1]))
+            self._check_rate(time, self.n_samples + max(0, ahead + chunk.shape[1]))
         again = min(max(-ahead, 0), chunk.shape[1])
         self._repeated += again
         missing = np.broadcast_to(np.float32(np.nan), (len(chunk), max(ahead, 0)))
         return self._take(missing) + self._take(chunk[:, again:])
 
-    def _checked(self, chunk, first_sample):
+    def _checked(self, chunk):
         chunk = np.asarray(chunk, dtype=np.float32)
         n_channels = len(self._ring)
         if chunk.ndim != 2 or len(chunk) != n_channels:
@@ -117,12 +125,30 @@ class Stream:
                 f"takes {n_channels} channels, from {self.decoder.channels[0]!r} to "
                 f"{self.decoder.channels[-1]!r}"
             )
-        if abs(first_sample - self.n_samples) > LARGEST_JUMP_S * self.decoder.fs:
-            raise ValueError(
-                f"first_sample={first_sample}, expected {self.n_samples}: the counter of the "
-                f"amplifier jumps by more than {LARGEST_JUMP_S} s; start a new stream"
-            )
         return chunk
+
+    def _ahead(self, first_sample):
+        """Samples between the one that is due and the first of a chunk, negative when it is late.
+
+        A counter of NumPy's whole numbers starts again after its largest.
+        """
+        number, largest = _whole(first_sample), LARGEST_JUMP_S * self.decoder.fs
+        ahead, kind = number - self.n_samples, np.asarray(first_sample).dtype
+        if kind.kind in "iu":
+            period = 256**kind.itemsize
+            if period <= 2 * largest:
+                raise ValueError(
+                    f"first_sample is of type {kind}: it starts again after {period} samples, too "
+                    "soon to tell lost samples from repeated ones; count in 16 bits or more"
+                )
+            ahead = (ahead + period // 2) % period - period // 2
+        if abs(ahead) > largest:
+            raise ValueError(
+                f"first_sample={number}, expected {self.n_samples}: the counter of the amplifier "
+                f"jumps by more than {LARGEST_JUMP_S} s; start a new stream (or, when the counter "
+                "starts again after 2^16 or 2^32 samples, give it as numpy.uint16 or numpy.uint32)"
+            )
+        return ahead
 
     def _check_rate(self, time, n_samples):
         """Count the samples against the clock, from a reference of some seconds ago."""
@@ -160,17 +186,16 @@ class Stream:
         return decisions
 
     def _keep(self, part):
-        length = self.decoder.window
         self.n_samples += part.shape[1]
-        last = part[:, -length:]
-        at = np.arange(self.n_samples - last.shape[1], self.n_samples) % length
-        self._ring[:, at] = self._ring[:, at + length] = last
+        last = part[:, -self._length :]
+        at = np.arange(self.n_samples - last.shape[1], self.n_samples) % self._length
+        self._ring[:, at] = self._ring[:, at + self._length] = last
 
     def _decide(self):
-        length = self.decoder.window
-        oldest = self.n_samples % length
-        window = self._ring[:, oldest : oldest + length]
-        bad, problem = self._problem(window)
+        at, length = self.n_samples % self._length, self.decoder.window
+        signal = self._ring[:, at : at + self._length]
+        window = signal[:, -length:]
+        bad, problem = self._problem(window, _flat(signal, self._flat))
         if self._off_rate or bad.mean() > MOST_BAD:
             found = np.full(len(self.decoder.motor_units), np.nan, dtype=np.float32)
         elif bad.any():
@@ -180,13 +205,17 @@ class Stream:
         spikes = found >= self.decoder.threshold  # NaN is not
         return Decision(self.n_samples - length, found, spikes, problem, perf_counter())
 
-    def _problem(self, window):
+    def _problem(self, window, flat):
         """Bad channels, and all that is wrong in words."""
-        size = np.abs(window - self.decoder.mean_uv).max(axis=1)  # NaN where a sample is
+        lowest, highest = window.min(axis=1), window.max(axis=1)  # NaN where a sample is
+        mean = self.decoder.mean_uv[:, 0]
+        size = np.maximum(highest - mean, mean - lowest)
+        small = (lowest < highest) & (highest < lowest + TOO_SMALL * self.decoder.typical_uv)
         kinds = {
             "missing or not finite": ~np.isfinite(size),
             "out of range": np.isfinite(size) & (size > TOO_LARGE * self.decoder.largest_uv),
-            "dead or saturated": _flat(window),
+            "dead or saturated": flat,
+            "too small (mV or V in place of uV?)": small,
         }
         words = [f"{kind}: {self._names(mask)}" for kind, mask in kinds.items() if mask.any()]
         if self._repeated:
@@ -201,13 +230,31 @@ class Stream:
         return ", ".join(self.decoder.channels[k] for k in np.flatnonzero(mask))
 
 
-def _flat(window):
-    """Channels with `FLAT` equal samples in a row."""
-    same = np.zeros(window.shape, dtype=bool)  # the last column stays False: rows do not join
-    np.equal(window[:, 1:], window[:, :-1], out=same[:, :-1])
-    same = same.ravel()
-    n = FLAT - 1
-    runs = np.logical_and.reduce([same[k : same.size - n + 1 + k] for k in range(n)])
-    flat = np.zeros(len(window), dtype=bool)
-    flat[np.flatnonzero(runs) // window.shape[1]] = True
-    return flat
+def _flat(signal, n):
+    """Channels with `n` equal samples in a row."""
+    same, length = signal[:, 1:] == signal[:, :-1], 1
+    while length < n - 1:
+        more = min(length, n - 1 - length)
+        same, length = same[:, more:] & same[:, :-more], length + more
+    return same.any(axis=1)
+
+
+def _whole(number):
+    """A counter as a whole number of Python, whatever type it came in."""
+    try:
+        if int(number) == number:
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"first_sample={number!r}: expected one whole number, the amplifier's counter")
+
+
+def _last_time(time, n_samples):
+    """The time stamp of the last sample of a chunk."""
+    times = np.asarray([] if time is None else time, dtype=float).ravel()
+    if time is not None and times.size not in (1, n_samples) or not np.isfinite(times).all():
+        raise ValueError(
+            f"time={time!r}: expected the time stamp in s of the last sample, or one for each of "
+            f"the {n_samples} samples"
+        )
+    return float(times[-1]) if times.size else None

@@ -1,19 +1,12 @@
-"""How long a prediction takes, measured window by window in one run."""
+"""How long a prediction takes: window by window, and in a stream."""
 
-from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 import pandas as pd
 import torch
 
 from hdsemg_nb.engine import device
-from hdsemg_nb.latency.decoder import PRECISIONS, Decoder
-from hdsemg_nb.latency.export import export
-from hdsemg_nb.results import device_name
-
-TORCH = "torch"  # eager, in float32: what the exports are compared to
-KEYS = ["network", "window", "threads", "decoder"]
 
 
 def eager(trained):
@@ -78,81 +71,32 @@ def measure(calls, windows, n_windows=1000, warm_up=20, block=50):
     return pd.DataFrame(rows, columns=["decoder", "ms"])
 
 
-def benchmark(trained, folder, precisions=PRECISIONS, n_windows=1000, threads=None, others=None):
-    """Time torch and every export of a network, on every installed engine, in one run.
+def replay(decoder, recording, chunk, real_time=False):
+    """Play a recording to a stream in chunks, as an amplifier sends it.
 
     Parameters
     ----------
-    trained : export.TrainedDecoder
-        The validation windows are those that are decoded.
-    folder : str or pathlib.Path
-        Where the exports are written, as <network>_<window>_<precision>.onnx.
-    precisions : sequence of str
-        See `export.export`. An export that flips too many labels is timed all the same: its
-        flips stand beside its times.
-    n_windows : int
-        See `measure`.
-    threads : sequence of int, optional
-        Numbers of threads to time all of them with; default: as many as torch uses.
-    others : dict of str to callable, optional
-        More to time, see `measure`.
+    decoder : decoder.Decoder
+    recording : recording.Recording
+    chunk : int
+        Samples that come together: 20 to 40 are 10 to 20 ms at 2048 Hz.
+    real_time : bool
+        Wait for each chunk as long as an amplifier would take; else as fast as possible.
 
     Returns
     -------
     pandas.DataFrame
-        `measure` with columns network, window, width, motor_units, flipped_percent (of the labels,
-        against torch), positive_percent (labels that are discharges: where there are few, few can
-        flip), threads, device. Decoders are "torch" (eager, float32) and for example
-        "openvino int8".
+        One row per window: start (sample), decided_ms (from the arrival of its last sample to the
+        decision, with the wait for decisions before it), spikes (number of motor units), problem.
     """
-    network, window = trained.run.network, trained.run.window
-    exports, flipped, positive = {}, {TORCH: 0.0}, None
-    for precision in precisions:
-        path = Path(folder) / f"{network}_{window}_{precision}.onnx"
-        for engine, deviation in export(trained, path, precision, force=True).items():
-            name = f"{engine} {precision}"
-            exports[name] = path, engine
-            flipped[name] = 100 * deviation.flipped_share
-            positive = 100 * deviation.positive / deviation.labels
-    torch_threads, parts = torch.get_num_threads(), []
-    for n in threads or [torch_threads]:
-        torch.set_num_threads(n)
-        decoders = {name: Decoder(*one, n).probabilities for name, one in exports.items()}
-        calls = {TORCH: eager(trained), **(others or {}), **decoders}
-        parts.append(measure(calls, trained.val_windows, n_windows).assign(threads=n))
-    torch.set_num_threads(torch_threads)
-    times = pd.concat(parts, ignore_index=True)
-    exported = times["decoder"].isin(exports)
-    return times.assign(
-        network=network,
-        window=window,
-        width=trained.run.width,
-        motor_units=len(trained.motor_units),
-        flipped_percent=times["decoder"].map(flipped),
-        positive_percent=positive,
-        device=np.where(exported & torch.cuda.is_available(), "CPU", device_name()),
-    )
-
-
-def summarise(times):
-    """Median, tail and speed-up of each decoder.
-
-    Parameters
-    ----------
-    times : pandas.DataFrame
-        Of `benchmark`, one or several together.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per network, window, number of threads and decoder: n_windows, median_ms, p95_ms,
-        p99_ms, max_ms, speed_up (median of torch / its own: independent of the machine's speed),
-        and the columns that `benchmark` adds.
-    """
-    groups = times.groupby(KEYS, sort=False)
-    facts = groups[["motor_units", "flipped_percent", "positive_percent", "device"]].first()
-    ms = groups["ms"]
-    tails = {f"p{q}_ms": ms.quantile(q / 100) for q in (95, 99)}
-    table = facts.assign(n_windows=ms.size(), median_ms=ms.median(), **tails, max_ms=ms.max())
-    torch_ms = table.xs(TORCH, level="decoder")["median_ms"]
-    return table.assign(speed_up=torch_ms / table["median_ms"]).loc[table.index].reset_index()
+    stream, rows = decoder.stream(recording.fs), []
+    began = perf_counter()
+    for first in range(0, recording.n_samples, chunk):
+        samples = recording.emg[:, first : first + chunk]
+        arrival = perf_counter()
+        if real_time:
+            arrival = began + (first + samples.shape[1]) / recording.fs
+            sleep(max(0, arrival - perf_counter()))
+        for d in stream.push(samples, first, arrival if real_time else None):
+            rows.append((d.start, 1000 * (d.time - arrival), int(d.spikes.sum()), d.problem))
+    return pd.DataFrame(rows, columns=["start", "decided_ms", "spikes", "problem"])

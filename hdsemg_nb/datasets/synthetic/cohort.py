@@ -1,65 +1,24 @@
-"""Synthetic HD-sEMG of the gastrocnemius medialis, with known discharge times.
-
-A pool of motor units discharges (`muscle`), its action potentials reach the electrodes
-(`potentials`) and add up; other muscles, noise and an amplifier follow.
-
-Every active motor unit is in the signal; those that a linear filter separates well are labelled.
-"""
+"""Synthetic recordings of several participants, kept in files."""
 
 import hashlib
 import io
 import json
+import os
+import warnings
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 from tqdm import tqdm
 
 from hdsemg_nb import paths
-from hdsemg_nb.cbss import MotorUnitFilter, pulse_to_noise_ratio
-from hdsemg_nb.datasets.synthetic.muscle import FS, participant, recruited
-from hdsemg_nb.datasets.synthetic.potentials import WIDTH, action_potentials, energy_centre
+from hdsemg_nb.datasets.synthetic import muscle, potentials, simulation
+from hdsemg_nb.datasets.synthetic.muscle import FS
+from hdsemg_nb.datasets.synthetic.simulation import MUSCLE, simulate
 from hdsemg_nb.recording import Recording, Recordings, rectangular_grid
-
-MUSCLE = "gastrocnemius medialis (synthetic)"
-LEAST_PNR = 30.0  # dB, rule of the paper's dataset
-
-# Labelled motor units per recording (paper, "Results"): mean, SD, least and most at each % MVC.
-_LABELLED = {10: (18.25, 7.86, 2, 30), 30: (17.06, 8.16, 4, 31), 50: (10.81, 7.37, 2, 22)}
-_CANDIDATES = 60  # motor units with the largest action potentials, tried with the filter
-_RANKING_S = 20.0  # seconds on which they are ranked
-
-# Muscles below and beside, mostly the soleus, reach all electrodes alike. In this conductor a pool
-# like this one 20 mm deeper gives 0.4 of its signal; the soleus has about three times the
-# physiological cross-section (Fukunaga et al. 1992, doi:10.1002/jor.1100100623).
-_COMMON_MODE = 0.7  # of the signal's standard deviation
-_NOISE_UV, _MAINS_UV = 5.0, 1.0
-_LSB_UV = 0.5086  # step of the amplifier (Quattrocento, gain 150)
-
-
-class Truth(NamedTuple):
-    """What is known about the labelled motor units of a simulated recording.
-
-    `recording.discharges[k] == discharges[k] + delays[k] + lags[k]` for each of them.
-    """
-
-    discharges: tuple  # of int64 arrays: samples at which the motor neurons discharge
-    delays: np.ndarray  # samples from there to the centre of the action potential's energy
-    lags: np.ndarray  # samples of the label after that centre, drawn from `label_lag`
-    units: np.ndarray  # numbers in the pool, in the order of recruitment
-    n_active: int  # motor units of the pool that discharge, labelled or not
-
-
-class Simulation(NamedTuple):
-    """A recording and what is known about it."""
-
-    recording: Recording
-    truth: Truth
 
 
 def synthetic_cohort(
@@ -67,7 +26,6 @@ def synthetic_cohort(
     mvc=(10, 30, 50),
     seconds=60.0,
     seed=0,
-    label_lag=(0, 0),
     folder=None,
     workers=2,
     progress=True,
@@ -79,11 +37,12 @@ def synthetic_cohort(
     n_subjects : int
     mvc : sequence of float
         Intensities in % of the maximal voluntary contraction, one recording each.
-    seconds, seed, label_lag
+    seconds, seed
         As in `simulate`.
     folder : str or pathlib.Path, optional
-        Where the recordings are kept, named by a digest of their parameters and of this package;
-        default data/synthetic of the project.
+        Where the recordings are kept, named by a digest of their parameters and of the model;
+        default data/synthetic of the project. A damaged file is set aside and simulated again,
+        with a warning.
     workers : int
         Recordings simulated at a time. More than 1 start processes: a script (not a notebook)
         then has to do its work under ``if __name__ == "__main__":``.
@@ -98,192 +57,21 @@ def synthetic_cohort(
     folder = Path(folder or paths.DATA / "synthetic")
     folder.mkdir(parents=True, exist_ok=True)
     subjects = range(1, n_subjects + 1)
-    wanted = [(s, float(m), float(seconds), seed, tuple(label_lag)) for s in subjects for m in mvc]
-    files = [folder / f"{_digest(parameters)}.npz" for parameters in wanted]
-    missing = [job for job in zip(wanted, files, strict=True) if not job[1].exists()]
+    wanted = [
+        (s, float(m), float(seconds), int(seed)) for s in subjects for m in np.atleast_1d(mvc)
+    ]
+    jobs = [(parameters, folder / f"{_digest(parameters)}.npz") for parameters in wanted]
+    missing = [job for job in jobs if not job[1].exists()]
     hidden = not (progress and missing)
     with tqdm(total=len(missing), desc="simulating", unit="recording", disable=hidden) as bar:
         for _ in _simulate_all(missing, workers):
             bar.update()
-    return Recordings(partial(_load, path) for path in files)
-
-
-def simulate(subject, mvc, seconds=60.0, seed=0, label_lag=(0, 0), electrodes=None):
-    """One synthetic recording: a trapezoid of force with its plateau at `mvc`.
-
-    The same seed and subject give the same motor units at every intensity; with the same
-    intensity and length also the same discharges, wherever the electrodes are.
-
-    Parameters
-    ----------
-    subject : int
-        Number of the participant, from 1.
-    mvc : float
-        Intensity in % of the maximal voluntary contraction, 10 to 100.
-    seconds : float
-        Length, at least 5 s.
-    seed : int
-    label_lag : (int, int)
-        The labels of a motor unit stand a constant number of samples after the centre of its
-        action potential, drawn from this range, ends included. (0, 0): none. Labels from blind
-        source separation: -9 to 19 in the sample recording.
-    electrodes : array_like, shape (64, 2), optional
-        Place of each channel's electrode in mm; default `electrode_positions()`. Add (0, 8) to
-        move the grid by a row over the same muscle.
-
-    Returns
-    -------
-    Simulation
-
-    Raises
-    ------
-    ValueError
-        When a parameter cannot be right; names it, its value and what is allowed.
-    """
-    electrodes = electrode_positions() if electrodes is None else np.asarray(electrodes, float)
-    _check(subject, mvc, seconds, label_lag, electrodes)
-    person = participant((seed, subject))
-    spiking, noise, marking = np.random.default_rng([seed, subject, 3, round(100 * mvc)]).spawn(3)
-    active, discharges = recruited(person.pool, mvc / 100, seconds, spiking)
-    potentials = action_potentials(person, mvc / 100, active, electrodes)
-    emg = _superposition(discharges, potentials, round(seconds * FS), spiking)
-    unlabelled = Recording(
-        emg=_amplified(emg, noise),
-        fs=FS,
-        grid=rectangular_grid(),
-        subject=f"S{subject:02d}",
-        muscle=MUSCLE,
-        mvc=mvc,
-        source=f"synthetic, hdsemg_nb, seed {seed}",
-    )
-    # A motor unit near its threshold pauses: not labelled.
-    steady = person.pool.threshold[active] < 0.9 * mvc / 100
-    wanted = _n_labelled(person.ability, mvc, marking)
-    chosen, delays, pnr = _separable(unlabelled, discharges, potentials, steady, wanted)
-    lags = marking.integers(*label_lag, endpoint=True, size=len(chosen))
-    true = _inside([discharges[k] for k in chosen], delays + lags, unlabelled.n_samples)
-    recording = replace(unlabelled, discharges=_add(true, delays + lags), pnr=pnr)
-    return Simulation(recording, Truth(true, delays, lags, active[chosen], len(active)))
-
-
-def electrode_positions():
-    """Place of the electrodes of `recording.rectangular_grid` on the skin.
-
-    Returns
-    -------
-    numpy.ndarray, shape (64, 2)
-        x across and z along the limb in mm, from the centre of the grid.
-    """
-    grid = rectangular_grid()
-    return (grid.electrodes - (np.array(grid.shape) - 1) / 2)[:, ::-1] * grid.ied_mm
-
-
-def _check(subject, mvc, seconds, label_lag, electrodes):
-    if subject < 1:
-        raise ValueError(f"subject={subject} must be a participant's number, from 1")
-    if not 10 <= mvc <= 100:
-        raise ValueError(
-            f"mvc={mvc} must be 10 to 100 %: below, the pool has too few steady motor units"
-        )
-    if not seconds >= 5:
-        raise ValueError(f"seconds={seconds} must be at least 5: two ramps and a plateau")
-    if len(label_lag) != 2 or not -WIDTH < label_lag[0] <= label_lag[1] < WIDTH:
-        raise ValueError(
-            f"label_lag={label_lag} must be (least, most) in samples, between -{WIDTH} and "
-            f"{WIDTH}; (0, 0) for none"
-        )
-    if electrodes.shape != (64, 2):
-        raise ValueError(
-            f"electrodes has shape {electrodes.shape}, expected (64, 2): x and z in mm of each "
-            "channel of rectangular_grid()"
-        )
-
-
-# Signal
-
-
-def _superposition(discharges, potentials, n_samples, rng):
-    """Sum of all action potentials in uV, shape (channels, n_samples)."""
-    emg = np.zeros((n_samples + WIDTH, potentials.shape[1]), dtype=np.float32)
-    for times, potential in zip(discharges, potentials, strict=True):
-        shape = np.ascontiguousarray(potential.T)
-        sizes = rng.normal(1, 0.05, len(times)).astype(np.float32)
-        for time, size in zip(times.tolist(), sizes, strict=True):
-            emg[time : time + WIDTH] += size * shape
-    return emg[:n_samples].T
-
-
-def _amplified(emg, rng):
-    """EMG with noise, band-limited and quantised like an amplifier's."""
-    n = emg.shape[1]
-    common = sosfiltfilt(butter(2, (20, 120), "band", fs=FS, output="sos"), rng.normal(size=n))
-    common *= _COMMON_MODE * emg.std() / common.std()
-    common += _MAINS_UV * np.sqrt(2) * np.sin(2 * np.pi * (50 / FS * np.arange(n) + rng.random()))
-    band = butter(2, (10, 900), "band", fs=FS, output="sos")
-    amplified = np.empty(emg.shape, dtype=np.float32)
-    for channel, clean in zip(amplified, emg, strict=True):
-        noisy = clean + common + _NOISE_UV * rng.standard_normal(n)
-        channel[:] = _LSB_UV * np.round(sosfiltfilt(band, noisy) / _LSB_UV)
-    return amplified
-
-
-# Labels
-
-
-def _n_labelled(ability, mvc, rng):
-    levels = sorted(_LABELLED)
-    mean, sd, least, most = (
-        np.interp(mvc, levels, [_LABELLED[level][k] for level in levels]) for k in range(4)
-    )
-    count = mean + sd * (0.8 * ability + 0.6 * rng.normal())
-    return int(np.clip(round(count), least, most))
-
-
-def _separable(recording, discharges, potentials, steady, wanted):
-    """Steady motor units that the linear filter separates best, at most `wanted`.
-
-    Of those with the largest action potentials; ranked on the first seconds, which is fast, then
-    measured on all.
-
-    Returns
-    -------
-    Their numbers, the samples from a discharge to the centre of the action potential, PNR in dB.
-    """
-    size = np.where(steady, np.square(potentials).sum(axis=(1, 2)), -1)
-    tried = np.argsort(-size)[: min(_CANDIDATES, np.count_nonzero(steady))]
-    delays = np.array([energy_centre(potentials[k]) for k in tried], dtype=np.int64)
-    labels = _inside([discharges[k] for k in tried], delays, recording.n_samples)
-    labels = _add(labels, delays)
-    ranking = _pnr(replace(recording, discharges=labels, pnr=None).crop(0, _RANKING_S))
-    best = np.argsort(-ranking)[:wanted]
-    pnr = _pnr(replace(recording, discharges=[labels[k] for k in best], pnr=None))
-    pnr = pnr.round(3)  # what is behind depends on the number of threads of the matrix products
-    kept = best[pnr >= LEAST_PNR]
-    return tried[kept], delays[kept], pnr[pnr >= LEAST_PNR]
-
-
-def _pnr(recording):
-    sources = MotorUnitFilter().fit(recording).source(recording.emg)
-    pairs = zip(sources, recording.discharges, strict=True)
-    return np.array([pulse_to_noise_ratio(source, times) for source, times in pairs])
-
-
-def _inside(discharges, offsets, n_samples):
-    """Discharges that lie in the signal after their motor unit's offset is added."""
-    pairs = zip(discharges, offsets, strict=True)
-    return tuple(d[(d + offset >= 0) & (d + offset < n_samples)] for d, offset in pairs)
-
-
-def _add(discharges, offsets):
-    return [times + offset for times, offset in zip(discharges, offsets, strict=True)]
-
-
-# Cache
+    return Recordings(partial(_load, *job) for job in jobs)
 
 
 def _digest(parameters):
-    """Name of a recording: a hash of its parameters and of the model, the files of this folder."""
-    model = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    """Name of a recording: a hash of its parameters and of the files of the model."""
+    model = [Path(module.__file__).read_bytes() for module in (muscle, potentials, simulation)]
     content = b"".join([json.dumps(parameters).encode(), *model])
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -301,6 +89,21 @@ def _simulate_to_file(job):
     _save(simulate(*parameters).recording, path)
 
 
+def _load(parameters, path):
+    try:
+        return _read(path)
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        aside = path.with_suffix(".damaged")
+        warnings.warn(
+            f"{path} is damaged ({error}): set aside as {aside.name}, simulated again",
+            stacklevel=2,
+        )
+        if path.exists():
+            os.replace(path, aside)
+    _simulate_to_file((parameters, path))
+    return _read(path)
+
+
 def _save(recording, path):
     content = io.BytesIO()
     np.savez(
@@ -315,7 +118,7 @@ def _save(recording, path):
     paths.write_whole(path, content.getvalue())
 
 
-def _load(path):
+def _read(path):
     with np.load(path) as stored:
         borders = np.cumsum(stored["counts"].astype(np.int64))[:-1]
         subject, source = (str(text) for text in stored["text"])

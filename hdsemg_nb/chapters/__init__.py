@@ -1,0 +1,1 @@
+"""One module per notebook, named like it: its tables and its figures."""

@@ -1,0 +1,268 @@
+"""Tables 7 to 10 and Figures 8 to 11: the networks compared, at their best settings and shortest.
+
+A narrow stand-in is shown and not tested.
+"""
+
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from hdsemg_nb import stats
+from hdsemg_nb.chapters import published, scores
+from hdsemg_nb.chapters.published import NOT_GIVEN
+from hdsemg_nb.chapters.score_figures import add_legend, draw_bars, label, panels
+from hdsemg_nb.chapters.scores import INTENSITIES, LABELS, METRICS, NOT_RUN, RECORDING, SETTINGS
+from hdsemg_nb.decoders import PAPER_NETWORKS
+from hdsemg_nb.figures import NETWORK_COLOURS, STYLE, save
+
+PAIR_COLUMNS = [
+    *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "stars", "chi_square", "df"),
+    *("kendall_w", "n_blocks", "friedman_p", "p_exact", "left_out"),
+]
+
+
+def best_settings(runs, validation):
+    """Window and step with the highest mean F1 of each network, chosen in two ways.
+
+    Setting "optimal" is chosen on the test windows, as the paper does, and its scores are
+    therefore optimistic; "optimal on validation" is chosen on windows that are not scored. Chosen
+    among cells that all of `n` recordings have, at full width where there is one; equal means go
+    to the shorter window, then step.
+
+    Parameters
+    ----------
+    runs, validation : pandas.DataFrame
+        From `scores.scores`, of the test and of the validation windows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per setting and network: setting, network, window, step, published_window,
+        published_step, f1 and sd (test windows, over these recordings), n, cells (chosen among),
+        width. A network without runs stands at the paper's best, with n 0.
+    """
+    rows = []
+    chosen_on = {"optimal": runs, "optimal on validation": validation}
+    for (setting, some), network in product(chosen_on.items(), PAPER_NETWORKS):
+        of_network = some[some["network"] == network]
+        widest = of_network[of_network["width"] == of_network["width"].max()]
+        cell, about = published.BEST_SETTINGS[network], (np.nan, np.nan, 0, 0, 1.0)
+        if len(widest):
+            same = scores.complete(widest)
+            means = same.groupby(["window", "step"])["f1"].mean()
+            cell = means.idxmax()
+            chosen = same[(same["window"] == cell[0]) & (same["step"] == cell[1])]
+            f1 = runs.merge(chosen[scores.RUN])["f1"]
+            about = (f1.mean(), f1.std(), len(f1), len(means), widest["width"].iloc[0])
+        rows.append((setting, network, *cell, *published.BEST_SETTINGS[network], *about))
+    columns = ["published_window", "published_step", "f1", "sd", "n", "cells", "width"]
+    return pd.DataFrame(rows, columns=["setting", *SETTINGS, *columns])
+
+
+def shortest_settings():
+    """The paper's shortest window and step, 20 and 10 samples, for every network.
+
+    Columns as the first of `best_settings`.
+    """
+    cell = published.SHORTEST
+    rows = [("shortest", network, *cell, *cell) for network in PAPER_NETWORKS]
+    return pd.DataFrame(rows, columns=["setting", *SETTINGS, "published_window", "published_step"])
+
+
+def compare(runs, settings, by_intensity=False):
+    """Tables 7 to 10: the networks, each at its window and step, beside the published.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        From `scores.scores`.
+    settings : pandas.DataFrame
+        From `best_settings` or `shortest_settings`.
+    by_intensity : bool
+        Tables 8 and 10, instead of 7 and 9.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `scores.summary` through `scores.beside`, with setting, published_window and
+        published_step: what the published values were found with.
+    """
+    columns = ["setting", *SETTINGS, "published_window", "published_step"]
+    table = settings[columns].merge(scores.summary(runs, by_intensity), on=SETTINGS)
+    order = ["setting", "mvc"] if by_intensity else ["setting"]
+    table = table.sort_values(order, kind="stable", ignore_index=True)
+    window, step = table["published_window"], table["published_step"]
+    found = scores.beside(table.assign(window=window, step=step))
+    return found.assign(window=table["window"], step=table["step"])
+
+
+def compare_pairs(runs, settings, by_intensity=False):
+    """Friedman and post hoc tests between the networks of full width, for Tables 7 to 10.
+
+    Within an intensity the blocks are participants. Over all intensities they are given twice:
+    "recordings", as in the paper (recordings of one participant are not independent), and
+    "participants", their means over intensities. A block that lacks a network is left out.
+
+    Parameters
+    ----------
+    runs, settings, by_intensity
+        As for `compare`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        setting, mvc, metric, blocks, then `stats.pairs`, p_exact (exact, corrected for ties),
+        left_out (blocks), then the published p as in `published.beside_p_values`; agrees is "not
+        run yet" where not all three networks are compared, or not at all the paper's intensities.
+        No row without two networks.
+    """
+    chosen = settings[["setting", *SETTINGS]].merge(runs[runs["width"] == 1])
+    tables, overs = [], ["participants"] if by_intensity else ["recordings", "participants"]
+    chosen = chosen if by_intensity else chosen.assign(mvc_of="all")
+    by = ["setting", "mvc" if by_intensity else "mvc_of"]
+    for ((setting, mvc), some), metric in product(chosen.groupby(by, sort=False), METRICS):
+        row = {"setting": setting, "mvc": mvc, "metric": metric}
+        tables += [_pairs(some, row, over) for over in overs]
+    tables = [table for table in tables if len(table)]
+    found = pd.concat(tables) if tables else pd.DataFrame(columns=PAIR_COLUMNS)
+    table = published.beside_p_values(found.reset_index(drop=True))
+    like = (table["df"] == 2) & (by_intensity or set(chosen["mvc"]) >= set(INTENSITIES))
+    judged = table["agrees"] != NOT_GIVEN
+    return table.assign(agrees=table["agrees"].mask(judged & ~like, NOT_RUN))
+
+
+def _pairs(runs, row, over):
+    """Rows of `compare_pairs` of one metric; none without two networks and a complete block."""
+    complete, left_out = blocks(runs, row["metric"], over)
+    if complete.shape[1] < 2 or complete.empty:
+        return pd.DataFrame()
+    table = stats.pairs(complete)
+    exact = stats.wnmt(complete, "exact", ties="corrected")
+    p_exact = [exact.loc[a, b] for a, b in zip(table["a"], table["b"], strict=True)]
+    return table.assign(**row, blocks=over, p_exact=p_exact, left_out=", ".join(left_out))[
+        PAIR_COLUMNS
+    ]
+
+
+def blocks(runs, metric, over="recordings"):
+    """Blocks x treatments of a metric for `stats`: complete blocks only.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Scores with one row per recording and network.
+    metric : str
+    over : {"recordings", "participants"}
+        "participants": mean over the recordings of each.
+
+    Returns
+    -------
+    complete : pandas.DataFrame, shape (blocks, networks)
+    left_out : list of str
+        Recordings that lack a network, or its score, and so are left out.
+    """
+    table = runs.pivot(index=RECORDING, columns="network", values=metric)
+    table = table[[name for name in PAPER_NETWORKS if name in table]]
+    lacking = table[table.isna().any(axis=1)]
+    left_out = [f"{subject} {mvc} %" for subject, mvc in lacking.index]
+    complete = table.drop(index=lacking.index)
+    return (complete.groupby("subject").mean() if over == "participants" else complete), left_out
+
+
+def printed_pairs(table):
+    """Table of `compare_pairs` as people read it, numbers with three digits."""
+    numbers = ["p", "p_exact", "chi_square", "friedman_p", "kendall_w"]
+    text = {name: table[name].map(_three_digits) for name in numbers}
+    columns = ["a", "b", "higher", "p", "stars", "p_exact", "published_p", "agrees"]
+    tests = ["chi_square", "df", "friedman_p", "kendall_w", "n_blocks", "left_out"]
+    table = table.assign(**text, metric=table["metric"].map(LABELS))
+    return table[["setting", "mvc", "metric", "blocks", *columns, *tests]]
+
+
+def _three_digits(x):
+    return "<1e-10" if x < 1e-10 else f"{x:.3g}"  # the asymptotic law is no finer
+
+
+@plt.rc_context(STYLE)
+def draw_networks_compared(table, pairs, runs, stem, output, note):
+    """Figures 8 and 10: the networks over all intensities, with brackets of significance.
+
+    Bars are means over recordings with the standard deviation. Stars over the recordings, as in
+    the paper, and in parentheses over the participants' means; a pair without a bracket differs
+    significantly in neither.
+
+    Parameters
+    ----------
+    table, pairs : pandas.DataFrame
+        From `compare` and `compare_pairs`, one setting.
+    runs : pandas.DataFrame
+        From `scores.scores`.
+    stem, output, note : str
+        See `figures.save`.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    figure, axes = panels(1, len(METRICS), 68)
+    for ax, metric in zip(axes[0], METRICS, strict=True):
+        _draw_networks(ax, *(x[x["metric"] == metric] for x in (table, pairs)), runs)
+        ax.set_ylabel(label(metric))
+    key = "*** p < 0.001, ** p < 0.01, * p < 0.05 over recordings (participants)"
+    return _finish(figure, axes, table, pairs, key, stem, output, note)
+
+
+@plt.rc_context(STYLE)
+def draw_networks_by_intensity(table, pairs, runs, stem, output, note):
+    """Figures 9 and 11: precision and identified motor units of the networks by intensity.
+
+    Parameters as for `draw_networks_compared`, the tables by intensity.
+    """
+    intensities, metrics = table["mvc"].unique(), ["precision", "n_identified"]
+    figure, axes = panels(2, len(intensities), 115, sharey="row")
+    for (row, column), ax in np.ndenumerate(axes):
+        metric, mvc = metrics[row], intensities[column]
+        of_panel = [x[(x["metric"] == metric) & (x["mvc"] == mvc)] for x in (table, pairs)]
+        _draw_networks(ax, *of_panel, runs)
+        letter = chr(ord("a") + 2 * column + row)  # paper, Figure 11: a and b at 10 % MVC
+        ax.set(title=f"{letter}  {mvc} % MVC", ylabel=label(metric) if column == 0 else "")
+    key = "*** p < 0.001, ** p < 0.01, * p < 0.05"
+    return _finish(figure, axes, table, pairs, key, stem, output, note)
+
+
+def _finish(figure, axes, table, pairs, key, stem, output, note):
+    for ax in axes[-1]:
+        ax.set_xlabel("Window / step (samples)")
+    key = key if len(pairs) else "no test: fewer than two networks of full width"
+    add_legend(figure, table, [Line2D([], [], ls="", label=key)])
+    return save(figure, stem, output, note)
+
+
+def _draw_networks(ax, cells, pairs, runs):
+    """Bars of one metric, one for each network, under brackets of significance."""
+    networks = list(cells["network"])
+    colours = [NETWORK_COLOURS[network] for network in networks]
+    top = draw_bars(ax, cells, runs, "network", "network", colours)
+    names = scores.shown(cells)["network"].str.replace(" ", "\n")
+    names = [
+        f"{name}\n{c.window} / {c.step}" for name, c in zip(names, cells.itertuples(), strict=True)
+    ]
+    ax.set_xticks(range(len(networks)), names, fontsize=4.8)
+    _draw_brackets(ax, pairs, networks.index, top)
+
+
+def _draw_brackets(ax, pairs, place, top):
+    """A bracket over each pair that differs significantly, the nearest pairs lowest."""
+    step, level = 0.12 * top, 1.03 * top
+    marks = pairs.groupby(["a", "b"], sort=False)["stars"].agg(list)
+    ends = {(a, b): (place(a), place(b)) for a, b in marks[marks.map(any)].index}
+    for pair, (a, b) in sorted(ends.items(), key=lambda item: abs(item[1][0] - item[1][1])):
+        ax.plot([a, a, b, b], level + step * np.array([0, 0.2, 0.2, 0]), color="k", lw=0.6)
+        stars = [mark or "n.s." for mark in marks[pair]]
+        text = stars[0] if len(stars) == 1 else f"{stars[0]} ({stars[1]})"
+        ax.text((a + b) / 2, level + 0.25 * step, text, ha="center", va="bottom", fontsize=5)
+        level += step
+    ax.set_ylim(0, max(level, ax.get_ylim()[1]))

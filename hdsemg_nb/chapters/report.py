@@ -1,0 +1,170 @@
+"""Reproduction report: the paper's 22 tables and figures, what they show and whether it agrees.
+
+`python -m hdsemg_nb.chapters.report [OUTPUT]` writes it for a folder of figures and tables, the
+project's own by default, and ends with an error when an item is missing or empty.
+"""
+
+import html
+import sys
+
+import pandas as pd
+
+from hdsemg_nb import paths, tables
+from hdsemg_nb.chapters import published
+from hdsemg_nb.chapters.published import NOT_GIVEN
+
+TITLE = "Reproduction of Ma et al. 2025 (DOI 10.1186/s12984-025-01639-3)"
+RULE = (
+    "A mean agrees when it is within one published standard deviation of the published mean, or, "
+    "where the text gives none, within a tenth of it; a pair of networks, when the same one is "
+    "significantly better at 0.05, or none is, in both. Narrow stand-ins of ML-DRSNet are not "
+    "judged. Figures are judged by the table with their numbers. Every figure bears its data in "
+    "its lower right corner."
+)
+TREND_RULE = (
+    "Decided by the order of the means alone, where all cells of the claim were trained by the "
+    "paper's protocol at full width."
+)
+GIVEN = {*published.values()["item"], *published.p_values()["item"]}
+NOTHING = {"agrees": "nothing to compare", "by_how_much": NOT_GIVEN}
+NOT_YET = {"agrees": "nothing to compare yet", "by_how_much": "the published cells are not there"}
+SUFFIXES = {"table": ("csv", "tex"), "figure": ("pdf", "png")}
+
+
+def reproduction(output):
+    """The 22 items as a table.
+
+    Parameters
+    ----------
+    output : str
+        Project-relative folder with figures/ and tables/.
+
+    Returns
+    -------
+    pandas.DataFrame
+        item, shows, file, data, agrees ("agrees", "in part", "does not", "nothing to compare", and
+        "nothing to compare yet" where the published cells are not in the results), by_how_much,
+        problem (what is wrong with the files; mostly empty).
+    """
+    rows = [
+        {"shows": shows, **_files(output, stem), **_compared(output, numbers)}
+        for stem, shows, numbers in published.items().itertuples(index=False)
+    ]
+    order = ["item", "shows", "file", "data", "agrees", "by_how_much", "problem"]
+    return pd.DataFrame(rows)[order]
+
+
+def _files(output, stem):
+    kind, number = stem.split("_")
+    folder = paths.output_folder(output, f"{kind}s")
+    files = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES[kind]]
+    bad = [file.name for file in files if not (file.exists() and file.stat().st_size)]
+    return {
+        "item": f"{kind.title()} {int(number)}",
+        "file": f"{kind}s/{files[0].name}",
+        "problem": f"missing or empty: {', '.join(bad)}" if bad else "",
+    }
+
+
+def _compared(output, numbers):
+    """Note of a table, whether its means and pairs agree with the published, and by how much."""
+    file = paths.output_folder(output, "tables") / f"{numbers}.csv"
+    if not (file.exists() and file.stat().st_size):
+        return {"data": "on the figure", **NOTHING}
+    table, note = tables.load(file)
+    agree, texts = [], []
+    if "difference" in table and table["difference"].notna().any():
+        within, text = _judge_means(table)
+        agree, texts = [*within], [text]
+    pairs = file.with_name(f"{numbers}_pairs.csv")
+    if pairs.exists():
+        judged = _as_published(tables.load(pairs)[0])
+        judged = judged[judged["agrees"].isin(["agrees", "does not"])]
+        for over, rows in judged.groupby("blocks", sort=False):
+            same = rows["agrees"] == "agrees"
+            agree += [*same]
+            texts.append(f"{same.sum()} of {len(same)} pairs agree over {over}")
+    if not agree:
+        given = table["published_mean"].notna().any() if "published_mean" in table else False
+        return {"data": note, **(NOT_YET if given or numbers in GIVEN else NOTHING)}
+    verdict = "agrees" if all(agree) else "in part" if any(agree) else "does not"
+    return {"data": note, "agrees": verdict, "by_how_much": "; ".join(texts)}
+
+
+def _judge_means(table):
+    given = _as_published(table[table["difference"].notna()])
+    limit = given["published_sd"].fillna(0.1 * given["published_mean"].abs()).clip(lower=0.005)
+    off = given["difference"].abs() / limit
+    far = given.loc[off.idxmax()]
+    cell = [str(far[name]) for name in ("network", "window", "step", "mvc") if name in given]
+    text = (
+        f"{(off <= 1).sum()} of {len(off)} means agree; furthest {far['metric']} of "
+        f"{' '.join(cell)}: {far['mean']:.2f}, published {far['published_mean']:.2f}"
+    )
+    return off <= 1, text
+
+
+def _as_published(table):
+    """Without the settings chosen on validation: the paper chose on the test windows."""
+    if "setting" not in table:
+        return table
+    return table[table["setting"] != "optimal on validation"]
+
+
+def write(output):
+    """Write the report as tables/reproduction_report.md and .html, with the trends if tested.
+
+    Parameters
+    ----------
+    output : str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of `reproduction`.
+    """
+    items = reproduction(output)
+    folder = paths.output_folder(output, "tables")
+    counts = items["agrees"].value_counts()
+    summary = f"{len(items)} items: " + ", ".join(f"{n} {what}" for what, n in counts.items())
+    sections = [(TITLE, f"{summary}. {RULE}", items)]
+    if (folder / "trends.csv").exists():
+        trends, note = tables.load(folder / "trends.csv")
+        sections.append(("Trends", f"{TREND_RULE} {note}.", trends))
+    for suffix, render in {"md": _markdown, "html": _html}.items():
+        text = "\n".join(render(*section) for section in sections)
+        paths.write_whole(folder / f"reproduction_report.{suffix}", text)
+    return items
+
+
+def _as_text(table):
+    return table.astype(object).where(table.notna(), "").astype(str)
+
+
+def _markdown(title, text, table):
+    table = _as_text(table).map(lambda cell: cell.replace("|", "\\|"))
+    if "file" in table:
+        table["file"] = [f"[{file}](../{file})" for file in table["file"]]
+    rows = [list(table), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"# {title}", "", text, "", *lines, ""])
+
+
+def _html(title, text, table):
+    table = _as_text(table).map(html.escape)
+    if "file" in table:
+        table["file"] = [f'<a href="../{file}">{file}</a>' for file in table["file"]]
+    style = "body{font:14px sans-serif;margin:2em}td,th{text-align:left;padding:.3em .8em}"
+    head = f'<meta charset="utf-8"><style>{style}</style><h1>{title}</h1><p>{html.escape(text)}</p>'
+    return f"{head}\n{table.to_html(index=False, escape=False, border=0)}\n"
+
+
+def main(arguments):
+    """Write and print the report; exit 1 when an item is missing or empty."""
+    items = write(*arguments or ["."])
+    print(items[["item", "agrees", "by_how_much", "problem"]].to_string(index=False))
+    sys.exit(int(items["problem"].any()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,246 @@
+"""Results under the paper's protocol -> scores, and what notebooks 03 to 05 share about them.
+
+Scores are those of `metrics.recording_scores`, averaged over motor units (macro).
+"""
+
+from dataclasses import fields
+from itertools import product
+
+import pandas as pd
+
+from hdsemg_nb import metrics, results
+from hdsemg_nb.chapters import published
+from hdsemg_nb.chapters.published import NOT_GIVEN, SETTINGS
+from hdsemg_nb.decoders import PAPER_NETWORKS, Run
+
+RECORDING = ["subject", "mvc"]
+RUN = [*RECORDING, *SETTINGS]
+GRID = {"window": (20, 60, 100, 140), "step": (10, 20, 30, 40, 50)}  # paper, Table 2, samples
+INTENSITIES = (10, 30, 50)  # paper, % MVC
+NOT_RUN = "not run yet"
+METRICS = ["f1", "sensitivity", "n_identified", "precision"]  # paper, panels a to d of Figure 4
+LABELS = {
+    "f1": "F1-score",
+    "sensitivity": "Sensitivity",
+    "n_identified": "Identified motor units",
+    "identified_percent": "Identified (%)",
+    "precision": "Precision",
+}
+HEADS = {
+    "setting": "Setting",
+    "network": "Network",
+    "window": "W (samples)",
+    "step": "S (samples)",
+    "mvc": "MVC (%)",
+    "n": "Recordings",
+    "values": "Values",
+}
+# what may differ between runs under one protocol; the rest are the defaults of `Run`
+FREE = {"tested_folds", "width", "patience", "bf16", "seed", *SETTINGS}
+
+
+def read(name="protocol"):
+    """Rows of results/<name>.csv under the paper's protocol: its networks, shuffled folds, labels
+    over the step.
+
+    Of a recording, network, window and step the run with most folds counts; where a network was
+    trained at full width for any recording, its narrow stand-ins in that cell do not.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `results.read`, with mvc a whole number where it is one, "unknown" where none is given.
+
+    Raises
+    ------
+    ValueError
+        When there are no such rows, runs were trained otherwise, or there are several runs of one
+        recording, network, window and step, for example with two seeds.
+    """
+    table = results.read(name)
+    chosen = (table["split"] == "shuffled") & (table["span"] == "step")
+    rows = table[chosen & table["network"].isin(PAPER_NETWORKS)]
+    if rows.empty:
+        raise ValueError(
+            f"results/{name}.csv holds no run of {', '.join(PAPER_NETWORKS)} with split 'shuffled' "
+            "and span 'step'"
+        )
+    _check_protocol(rows, name)
+    mvc = rows["mvc"].astype(object).where(rows["mvc"].notna(), "unknown")
+    rows = rows.assign(mvc=[int(m) if m != "unknown" and m % 1 == 0 else m for m in mvc])
+    rows = rows[rows["width"] == rows.groupby(SETTINGS)["width"].transform("max")]
+    rows = rows[rows["tested_folds"] == rows.groupby(RUN)["tested_folds"].transform("max")]
+    twice = rows[rows.duplicated([*RUN, "fold", "motor_unit"], keep=False)]
+    if len(twice):
+        run = ", ".join(f"{name} {twice[name].iloc[0]}" for name in RUN)
+        raise ValueError(f"results/{name}.csv holds several runs of {run}; keep one of them")
+    return rows.reset_index(drop=True)
+
+
+def _check_protocol(rows, name):
+    for field in fields(Run):
+        if field.name not in FREE:
+            given = rows[field.name]
+            other = given[given.notna() if field.default is None else given != field.default]
+            if len(other):
+                raise ValueError(
+                    f"results/{name}.csv holds runs trained with {field.name}={other.iloc[0]}; "
+                    f"the paper's protocol is {field.default}. Keep them in a file of their own"
+                )
+
+
+def stamp(rows, name="protocol"):
+    """What is printed on a figure or table: one line about the rows that it shows.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Those of `read` that are drawn.
+    name : str
+        Of the results.
+
+    Returns
+    -------
+    str
+    """
+    file = f"results/{name}.csv"
+    if rows.empty:
+        return f"{NOT_RUN}; {file}"
+    sources = ["SYNTHETIC data" if s.startswith("synthetic") else s for s in rows["recording"]]
+    n = len(rows[RECORDING].drop_duplicates())
+    mvc = ", ".join(map(str, _sorted(rows["mvc"])))
+    least, most = rows["tested_folds"].min(), rows["tested_folds"].max()
+    folds = "first fold" if most == 1 else f"{least:g} to {most:g} folds"
+    folds = f"{most:g} folds" if least == most > 1 else folds
+    narrow = [f"{x:g}" for x in sorted(set(rows["width"])) if x < 1]
+    narrow = f"; narrow: width {', '.join(narrow)}" if narrow else ""
+    data = ", ".join(dict.fromkeys(sources))
+    return f"{data}, {n} recording{'s'[: n > 1]} at {mvc} % MVC; {file}, {folds}{narrow}"
+
+
+def scores(rows, prefix=""):
+    """Scores of every run.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        From `read`.
+    prefix : {"", "val_", "f1_"}
+        Counts to score: of the test windows, of the validation windows, or of the test windows
+        with the weights of the highest validation F1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per recording, network, window and step: these, the columns of
+        `metrics.recording_scores`, width, and training_s_per_epoch (mean over folds). The last is
+        left out when the runs were not all trained on one device: such times do not compare.
+    """
+    counts = ["n_windows", "tp", "fp", "fn"]
+    counted = rows.assign(**{c: rows[prefix + c] for c in counts if prefix + c in rows})
+    found = metrics.score_table(counted.dropna(subset=counts), RUN)
+    about = rows.groupby(RUN).agg(
+        width=("width", "first"), training_s_per_epoch=("epoch_seconds", "mean")
+    )
+    if len(rows[["device", "threads"]].drop_duplicates()) > 1:
+        about = about.drop(columns="training_s_per_epoch")
+    return found.merge(about.reset_index(), on=RUN)
+
+
+def shown(table):
+    """Names of the networks as people read them: a narrow stand-in is called so."""
+    narrow = table["network"].where(table["width"] == 1, table["network"] + " (narrow)")
+    return table.assign(network=narrow)
+
+
+def complete(runs):
+    """The largest part of a network's runs in which every recording has every window and step."""
+    there = pd.crosstab([runs[name] for name in RECORDING], [runs["window"], runs["step"]]) > 0
+    there = there.loc[there.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    sizes = [n * there.iloc[:n].all().sum() for n in range(1, len(there) + 1)]
+    kept = there.iloc[: pd.Series(sizes)[::-1].idxmax() + 1]
+    cells = kept.columns[kept.all()].to_frame(index=False)
+    return runs.merge(kept.index.to_frame(index=False)).merge(cells)
+
+
+def summary(runs, by_intensity=False):
+    """Scores of every network, window and step over recordings.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        From `scores`.
+    by_intensity : bool
+        A mean for each intensity instead of over all of them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per network, window, step, mvc and metric: n (recordings), mean and sd over them
+        (of the sample), width, like (full width, and for "all" at all the paper's intensities).
+        All of the paper's cells are there; one without runs has n 0. identified_percent is the
+        mean number of identified motor units of the mean number of motor units, as in the paper,
+        and has no sd.
+    """
+    cell = [*SETTINGS, "mvc"]
+    given, runs = runs, runs if by_intensity else runs.assign(mvc="all")
+    long = runs.melt(cell, METRICS, "metric").groupby([*cell, "metric"])["value"]
+    table = long.agg(n="count", mean="mean", sd="std")
+    grouped = runs.groupby(cell)
+    share = 100 * grouped["n_identified"].sum() / grouped["n_motor_units"].sum()
+    share = pd.DataFrame({"n": grouped.size(), "mean": share}).assign(metric="identified_percent")
+    table = pd.concat([table, share.set_index("metric", append=True)])
+    grid = [_sorted([*GRID[name], *runs[name]]) for name in GRID]
+    intensities = _sorted([*INTENSITIES, *runs["mvc"]]) if by_intensity else ["all"]
+    every = product(PAPER_NETWORKS, *grid, intensities, LABELS)
+    every = pd.DataFrame(every, columns=[*cell, "metric"])
+    about = given.groupby(SETTINGS).agg(
+        width=("width", "first"), like=("mvc", lambda mvc: set(mvc) >= set(INTENSITIES))
+    )
+    about["like"] = (about["like"] | by_intensity) & (about["width"] == 1)
+    table = every.merge(table.reset_index(), how="left").merge(about.reset_index(), how="left")
+    return table.fillna({"n": 0, "width": 1, "like": False}).astype({"n": int, "like": bool})
+
+
+def beside(table):
+    """`published.beside`, with a difference only where the cell is `like` the published."""
+    table = published.beside(table)
+    return table.assign(difference=table["difference"].where(table["like"]))
+
+
+def printed(table):
+    """Tables 2, 3 and 5-10 as the paper prints them: a row per cell, mean ± SD per metric.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of `summary` through `beside`, or of `comparison.compare`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All text; under a cell that the paper's text gives values for, they and the differences
+        stand in rows of their own. A cell without runs says so.
+    """
+    keys = [name for name in ("setting", *SETTINGS, "mvc") if name in table]
+    rows = []
+    so_far = (table["mvc"] == "all") & ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
+    table = table.assign(mvc=table["mvc"].astype(object).mask(so_far, "all so far"))
+    for key, cell in published.printed(shown(table)).groupby(keys, sort=False):
+        cell = cell.set_index("metric").rename(LABELS).replace({"ours": {"": NOT_RUN}})
+        given = (cell["published"] != NOT_GIVEN).any()
+        values = {"ours": "ours", "published": "published", "difference": "difference"}
+        if not given:
+            values = {"ours": f"ours; published: {NOT_GIVEN}"}
+        names = {**dict(zip(keys, key, strict=True)), "n": cell["n"].iloc[0]}
+        rows += [{**names, "values": label, **cell[name]} for name, label in values.items()]
+    return pd.DataFrame(rows).rename(columns=HEADS)
+
+
+def _sorted(values):
+    """Different values, text last."""
+    return sorted(set(values), key=lambda x: (isinstance(x, str), x))

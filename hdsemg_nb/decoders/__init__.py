@@ -1,0 +1,34 @@
+"""Decoders: what a run is, and one file for each that can carry it out."""
+
+from hdsemg_nb.decoders.registry import DECODERS, FILTER, LINEAR, OURS, PAPER_NETWORKS
+from hdsemg_nb.decoders.run import Run
+
+__all__ = ["DECODERS", "FILTER", "LINEAR", "OURS", "PAPER_NETWORKS", "Run", "build_model"]
+
+
+def build_model(network, window, n_motor_units, n_channels=64, **own):
+    """An untrained network by its name.
+
+    Parameters
+    ----------
+    network : str
+        Name of a network in `DECODERS`.
+    window : int
+        Window W in samples.
+    n_motor_units, n_channels : int
+        At least 1.
+    **own
+        Settings of `Run` that this network alone has: `width`, `without`.
+
+    Returns
+    -------
+    torch.nn.Module
+        Takes (batch, n_channels, window), returns logits (batch, n_motor_units).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a size the network cannot take.
+    """
+    run = Run(network, window, step=1, **own)
+    return DECODERS[network].build(run, n_motor_units, n_channels)

@@ -1,0 +1,53 @@
+"""The motor-unit filter as a decoder: the linear baseline beside the networks."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hdsemg_nb import segment
+from hdsemg_nb.cbss import MotorUnitFilter
+
+
+class FittedFilter(NamedTuple):
+    """The motor-unit filter fitted on one fold."""
+
+    filter: MotorUnitFilter
+    run: object  # decoders.Run
+    offsets: np.ndarray  # zeros: its discharges stand where the marks do
+    history: pd.DataFrame  # empty
+
+    def predict(self, emg, starts):
+        """1 where the filter finds a discharge, else 0, shape (windows, motor units).
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV, of any recording with the channels of the training.
+        starts : numpy.ndarray of int64, shape (windows,)
+            Evenly spaced, or a part of such.
+        """
+        low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
+        return segment.hits(self.filter.decode(emg), low, high).astype(np.float32)
+
+
+class FilterDecoder:
+    """`cbss.MotorUnitFilter`, fitted to the samples of the training windows."""
+
+    own = ()
+    trained = False
+
+    @staticmethod
+    def check(run):
+        """Every run can be carried out."""
+
+    @staticmethod
+    def fit(recording, run, starts, fold, progress=None):
+        """Fit on one fold, for `engine.finish`; returns a `FittedFilter`."""
+        yield from ()
+        mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+        fitted = MotorUnitFilter().fit(recording, mask)
+        if progress is not None:
+            progress.update(run.epochs)
+        offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
+        return FittedFilter(fitted, run, offsets, pd.DataFrame())

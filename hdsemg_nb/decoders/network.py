@@ -1,0 +1,101 @@
+"""What every trained network shares: checked sizes, and its training on one fold."""
+
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from hdsemg_nb import engine, segment
+
+
+class FittedNetwork(NamedTuple):
+    """A network trained on one fold, with what it needs to decode a signal in uV."""
+
+    model: nn.Module
+    run: object  # decoders.Run
+    normalisation: segment.Normalisation  # fitted to the training windows
+    offsets: np.ndarray  # samples by which the label of each motor unit is moved
+    history: pd.DataFrame  # of `engine.training`
+    f1_weights: dict  # those of the highest validation F1; the model has those of the lowest loss
+
+    def of_highest_f1(self):
+        """The same network with the weights of the highest validation F1."""
+        model = deepcopy(self.model)
+        model.load_state_dict(self.f1_weights)
+        return self._replace(model=model)
+
+    def predict(self, emg, starts):
+        """Probability of a discharge in each window, shape (windows, motor units).
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV, of any recording with the channels of the training.
+        starts : numpy.ndarray of int64, shape (windows,)
+        """
+        emg = self.normalisation.apply(emg)
+        return engine.predict(self.model, emg, starts, self.run.window, self.run.bf16)
+
+
+class Network(nn.Module):
+    """A network that takes windows (batch, channels, window) and returns logits (batch, units).
+
+    A new one is a file with a subclass, made from (window, n_motor_units, n_channels) and the
+    settings of `own`, and an entry in `decoders.registry`.
+    """
+
+    min_window = 1
+    own = ()  # settings of Run that this decoder alone has
+    trained = True  # by gradient descent, so that epochs, learning rate ... mean something
+    compiled_on_gpu = False  # its `features` are compiled there, see `engine`
+
+    @classmethod
+    def check(cls, run):
+        """Refuse a run that this decoder cannot carry out."""
+        check_size(cls, run.network, window=run.window)
+
+    @classmethod
+    def build(cls, run, n_motor_units, n_channels):
+        """The untrained network of a run."""
+        check_size(cls, run.network, run.window, n_motor_units, n_channels)
+        own = {name: getattr(run, name) for name in cls.own}
+        return cls(run.window, n_motor_units, n_channels, **own)
+
+    @classmethod
+    def fit(cls, recording, run, starts, fold, progress=None):
+        """Train on one fold, step by step for `engine.finish`; returns a `FittedNetwork`."""
+        mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+        normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
+        with torch.random.fork_rng():
+            torch.manual_seed(run.seed)
+            model = cls.build(run, recording.n_motor_units, recording.n_channels)
+        offsets = model.prepare(recording, run, starts, fold, mask, normalisation)
+        labels = segment.run_labels(recording, run, starts, offsets)
+        emg = normalisation.apply(recording.emg)
+        history, weights = yield from engine.training(
+            model, emg, starts, labels, fold, run, progress
+        )
+        return FittedNetwork(model, run, normalisation, offsets, history, weights)
+
+    def prepare(self, recording, run, starts, fold, mask, normalisation):
+        """Set up the network before its training; returns the offsets of the labels."""
+        if run.fit_offsets:
+            emg = normalisation.apply(recording.emg)
+            return segment.label_offsets(emg, recording.discharges, mask, run.window)
+        return np.zeros(recording.n_motor_units, dtype=np.int64)
+
+    def parameter_groups(self, learning_rate):
+        """Parameters with their learning rates, for the optimiser."""
+        return [{"params": self.parameters(), "lr": learning_rate}]
+
+
+def check_size(kind, name, window, n_motor_units=1, n_channels=1):
+    """Refuse a size that a network cannot take, without building it."""
+    least = dict(window=kind.min_window, n_motor_units=1, n_channels=1)
+    sizes = dict(window=window, n_motor_units=n_motor_units, n_channels=n_channels)
+    for size, value in sizes.items():
+        if value < least[size]:
+            raise ValueError(f"{size}={value}: {name} needs at least {least[size]}")

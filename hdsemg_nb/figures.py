@@ -1,0 +1,233 @@
+"""How every figure is drawn and saved, and the figures of recordings alone."""
+
+import io
+import textwrap
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image
+
+from hdsemg_nb import paths
+from hdsemg_nb.recording import rectangular_grid
+from hdsemg_nb.segment import spike_triggered_average
+
+MM = 1 / 25.4  # inch
+TWO_COLUMNS = 170 * MM
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 0.8,
+    "pdf.fonttype": 42,  # embedded TrueType: text stays text
+    "figure.constrained_layout.use": True,
+}
+NETWORK_COLOURS = {  # the same in every figure; from light to dark, so that they differ in grey
+    "ML-DRSNet": "#F0A830",
+    "ML-DCNN": "#3E8FC4",
+    "MT-DCNN": "#5B2A56",
+}
+DISCHARGE = "#D55E00"  # of discharge marks
+
+
+def save(figure, stem, output, note):
+    """Save a figure as vector PDF and 300 dpi PNG, close it, and return a preview to show.
+
+    The files hold no date, so the same results give the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    stem : str
+        File name without suffix, for example "figure_03".
+    output : str
+        Folder below the project (`paths.output_folder`).
+    note : str
+        Which data: printed in the lower right corner.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    width, height = 72 * figure.get_size_inches()  # points
+    lines = textwrap.wrap(note, int(width / 3.2))  # letters of 5 points are 3.2 wide at most
+    bottom = 0.03 + 6 * (len(lines) - 1) / height
+    figure.get_layout_engine().set(rect=(0, bottom, 1, 1 - bottom))
+    look = {"ha": "right", "va": "bottom", "fontsize": 5, "color": "0.35"}
+    figure.text(0.995, 0.005, "\n".join(lines), **look)
+    folder, preview = paths.output_folder(output, "figures"), io.BytesIO()
+    figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
+    figure.savefig(folder / f"{stem}.png", dpi=300)
+    figure.savefig(preview, dpi=110)
+    plt.close(figure)
+    return Image(preview.getvalue())
+
+
+def scale_bar(ax, x, y, height):
+    """Vertical bar with its length in mV.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        With EMG in uV on its y axis.
+    x, y : float
+        Upper end of the bar, in data units.
+    height : float
+        In uV.
+    """
+    ax.plot([x, x], [y - height, y], color="k", lw=1.5, clip_on=False, solid_capstyle="butt")
+    ax.text(x, y - height / 2, f"  {height / 1000:g} mV", ha="left", va="center")
+
+
+@plt.rc_context(STYLE)
+def draw_recording(recording, stem, output, note, title="", n_shown=6):
+    """A recording at a glance: amplitude over the grid, EMG of some channels, spike trains.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+        Without a grid its channels are drawn as one column of electrodes.
+    stem, output, note : str
+        See `save`.
+    title : str
+        Above the figure.
+    n_shown : int
+        Most channels drawn over time.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    layout, times = [["grid", "emg"], ["grid", "spikes"]], np.arange(recording.n_samples)
+    ratios = {"width_ratios": [1, 3.4], "height_ratios": [1.6, 1]}
+    figure, axes = plt.subplot_mosaic(layout, figsize=(TWO_COLUMNS, 85 * MM), **ratios)
+    figure.suptitle(title, fontsize=8)
+    grid, rms = _grid(recording), recording.emg.std(axis=1, dtype=float)
+    draw_grid_image(axes["grid"], grid, rms, "EMG amplitude (µV RMS)")
+    axes["grid"].set_title("a  Electrodes")
+    shown = np.unique(np.linspace(0, recording.n_channels - 1, n_shown).astype(int))
+    gap = draw_traces(axes["emg"], times / recording.fs, recording.emg[shown], 8 * rms.max())
+    scale_bar(axes["emg"], recording.duration, 0.5 * gap, gap)
+    names = [f"({row}, {column})" for row, column in grid.electrodes[shown]]
+    axes["emg"].set_yticks(-gap * np.arange(len(shown)), names)
+    axes["emg"].set(ylabel="Electrode (row, column)", xlim=(0, recording.duration))
+    axes["emg"].set_title(f"b  EMG of {len(shown)} of {recording.n_channels} channels")
+    trains = [train / recording.fs for train in recording.discharges]
+    axes["spikes"].eventplot(trains, colors="k", linelengths=0.7, linewidths=0.5)
+    rows = max(recording.n_motor_units, 1)
+    axes["spikes"].set(ylim=(rows - 0.5, -0.5), ylabel="Motor unit", xlim=(0, recording.duration))
+    axes["spikes"].yaxis.get_major_locator().set_params(integer=True)
+    axes["spikes"].set(title="c  Spike trains", xlabel="Time (s)")
+    return save(figure, stem, output, note)
+
+
+def _grid(recording):
+    """The grid of a recording, or its channels below each other."""
+    return recording.grid or rectangular_grid(recording.n_channels, 1, 1.0, empty=())
+
+
+def draw_grid_image(ax, grid, values, label):
+    """Values of the channels as an image of the electrode grid, with a colour bar.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    grid : recording.Grid
+    values : array_like, shape (channels,)
+    label : str
+        Of the colour bar, with the unit.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+    """
+    image = ax.imshow(grid.image(values), cmap="cividis", aspect="auto", interpolation="nearest")
+    ax.set(xlabel="Column", ylabel="Row", xticks=range(grid.shape[1]))
+    ax.figure.colorbar(image, ax=ax, label=label, location="bottom", aspect=12, pad=0.02)
+    return image
+
+
+def draw_traces(ax, x, signals, gap):
+    """Signals below each other, each without its mean.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    x : array_like, shape (samples,)
+    signals : array_like, shape (channels, samples)
+    gap : float
+        Distance of two signals, in their unit; it is rounded up to one digit.
+
+    Returns
+    -------
+    float
+        The distance.
+    """
+    unit = 10.0 ** np.floor(np.log10(gap)) if gap > 0 else 1.0
+    gap = unit * max(np.ceil(gap / unit), 1)
+    for row, signal in enumerate(signals):
+        ax.plot(x, signal - signal.mean() - row * gap, color="k", lw=min(0.6, 2000 / len(x)))
+    return gap
+
+
+@plt.rc_context(STYLE)
+def draw_muaps(recordings, stem, output, note, n_shown=5, width_ms=50.0):
+    """Motor-unit action potentials over the grid, one row of maps for each recording.
+
+    Each map is scaled to its own largest action potential, whose height is written above it; the
+    orange line is the discharge mark in the middle column.
+
+    Parameters
+    ----------
+    recordings : dict of str to recording.Recording
+        Title to recording with discharge times; up to three fill a page.
+    stem, output, note : str
+        See `save`.
+    n_shown : int
+        Motor units of each recording, from its first to its last.
+    width_ms : float
+        Time drawn, centred on the discharge.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    figure = plt.figure(figsize=(TWO_COLUMNS, 75 * MM * len(recordings)))
+    rows = figure.subfigures(len(recordings), 1, squeeze=False)[:, 0]
+    for row, (title, recording) in zip(rows, recordings.items(), strict=True):
+        row.suptitle(title, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
+        axes = row.subplots(1, n_shown)
+        last = max(recording.n_motor_units - 1, 0)
+        units = np.unique(np.linspace(0, last, n_shown).astype(int))[: recording.n_motor_units]
+        for unit, ax in zip(units, axes, strict=False):
+            _muap_map(ax, recording, unit, width_ms)
+        for ax in axes[len(units) :]:
+            ax.set_axis_off()
+        axes[0].set_ylabel(f"Row (each trace {width_ms:g} ms)")
+        row.supxlabel("Column", fontsize=7)
+    return save(figure, stem, output, note)
+
+
+def _muap_map(ax, recording, unit, width_ms):
+    """Action potential of one motor unit, a trace for each electrode."""
+    grid, times = _grid(recording), recording.discharges[unit]
+    average = spike_triggered_average(recording.emg, times, round(width_ms * recording.fs / 1000))
+    height = np.ptp(average, axis=1).max()
+    n_rows, n_columns = grid.shape
+    scale = max(1, n_rows / 13) / (height or 1)
+    across = np.linspace(-0.45, 0.45, average.shape[1])
+    for (row, column), wave in zip(grid.electrodes, average, strict=True):
+        ax.plot(column + across, row - scale * wave, color="k", lw=0.5)
+    ax.set(xticks=range(n_columns), ylim=(n_rows - 0.3, -0.17 * n_rows))
+    ax.set_yticks(range(0, n_rows, -(-n_rows // 13)))
+    about = f"{len(times)} discharges\n{height:.0f} µV peak to peak"
+    ax.text(0, 1, about, transform=ax.transAxes, va="top", fontsize=6)
+    ax.plot([n_columns // 2] * 2, [-0.6, n_rows - 0.4], color=DISCHARGE, lw=0.4, zorder=0)
+    ax.set_title(f"Motor unit {unit}")

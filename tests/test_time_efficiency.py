@@ -1,0 +1,94 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from hdsemg_nb import paths
+from hdsemg_nb.chapters import time_efficiency
+
+
+@pytest.fixture
+def planted_times():
+    """Four windows of every cell the tables need: 1, 2, 3 and 6 ms."""
+    rows = [(*size, "torch", 1.0, "a CPU", 2, ms) for size in time_efficiency.SIZES for ms in MS]
+    return pd.DataFrame(rows, columns=[*time_efficiency.KEYS, "ms"])
+
+
+MS = (1.0, 2.0, 3.0, 6.0)
+
+
+@pytest.fixture
+def runs():
+    about = dict(run="a", fold=0, device="a GPU", threads=1, width=1.0, mvc=30.0, motor_unit=0)
+    run = dict(network="ML-DRSNet", window=20, step=50, epoch_seconds=2.0, **about)
+    filtered = dict(network="motor-unit filter", run="b", epoch_seconds=np.nan)
+    more = [{"motor_unit": 1}, {"fold": 1, "epoch_seconds": 5.0}, filtered]
+    return pd.DataFrame([run, *(run | other for other in more)])
+
+
+def test_table_04_stands_beside_the_paper(planted_times, runs):
+    four = time_efficiency.table_04(planted_times, runs)
+    whole = four[four["window"] == "all"].set_index("metric")
+    assert whole.loc["prediction_ms_per_window", ["mean", "published_mean"]].tolist() == [2.5, 5.39]
+    assert whole.loc["training_s_per_epoch", ["mean", "published_mean"]].tolist() == [3.5, 198.43]
+    trained = four[four["metric"] == "training_s_per_epoch"]
+    assert trained["device"].tolist() == 2 * ["a GPU"] and len(four) == 20 + 1 + 2
+
+
+def test_the_paper_has_nothing_to_compare_with_a_narrow_network(planted_times, runs):
+    four = time_efficiency.table_04(planted_times, runs.assign(width=0.125))
+    narrow = four[four["width"] < 1]
+    assert len(narrow) == 2 and narrow["published_mean"].isna().all()
+
+
+def test_table_11_adds_the_whole_window(planted_times, runs):
+    eleven = time_efficiency.table_11(planted_times, runs, 2048)
+    total = eleven[eleven["metric"] == "total_ms"].dropna(subset="published_mean")
+    assert total["published_mean"].tolist() == [15.15, 69.36, 76.96]
+    np.testing.assert_allclose(total["mean"], [12.266, 70.859, 70.859], atol=1e-3)
+
+
+def test_total_latency_by_hand():
+    total = time_efficiency.total_latency(20, 50, 2000, 1.5)
+    assert total == {"whole_window": 11.5, "half_window": 6.5, "longest": 19.0}
+
+
+def test_deadline_misses_by_hand(planted_times):
+    table = time_efficiency.latency_table(planted_times, 10, 2048)  # a step of 4.9 ms
+    assert (table["misses_percent"] == 25).all() and (table["prediction_ms"] == 2.5).all()
+
+
+def test_networks_are_timed_as_they_are_drawn(two_units, monkeypatch):
+    monkeypatch.setattr(time_efficiency, "SIZES", [("ML-DCNN", 20)])
+    times = time_efficiency.prediction_times(two_units, n_motor_units=7, n_timed=6)
+    assert times["decoder"].value_counts().to_dict() == {"torch": 6, "onnxruntime fp32": 6}
+    assert (times["ms"] > 0).all() and set(time_efficiency.KEYS) < set(times)
+
+
+def test_figure_is_drawn(planted_times, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
+    time_efficiency.draw_latency(planted_times, 10, 2048, "out", "note")
+    assert (tmp_path / "out" / "figures" / "latency.pdf").exists()
+
+
+def test_what_was_measured_on_several_devices(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    for device in ("a_cpu", "b_gpu"):
+        text = f"# note, #1\ndevice,median_ms\n{device},1.5\n"
+        (tmp_path / "benchmarks" / f"{device}_inference.csv").write_text(text)
+    assert time_efficiency.measured("inference")["device"].tolist() == ["a_cpu", "b_gpu"]
+
+
+def test_the_table_of_bad_streams(decoder, two_units):
+    table = time_efficiency.bad_streams(decoder, two_units).set_index("fault")
+    refused = table["message"].str.startswith("refused: ")
+    assert refused.sum() == 3 and (table["named"] > 0).ne(refused).all()
+    arrival = "rate changes, times of arrival"
+    assert (table["silent"].drop(arrival) == 0).all() and table["silent"][arrival] == 20
+    assert table["withheld"].to_dict() == {
+        "dropped chunk": 3,
+        "dead channels, an eighth of all": 21,
+        "signal in mV": 203,
+        "rate changes, amplifier's time stamps": 82,
+        arrival: 62,
+    } | dict.fromkeys(table.index[(table["withheld"] == 0)], 0)

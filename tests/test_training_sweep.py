@@ -1,0 +1,125 @@
+import numpy as np
+import pandas as pd
+import pytest
+from random_results import random_results
+from test_scores import read
+
+from hdsemg_nb import paths, results
+from hdsemg_nb.chapters import scores, training_sweep
+
+
+def curves(**losses):
+    """Validation losses by epoch of runs with one fold."""
+    rows = [
+        {"run": run, "fold": 0, "epoch": epoch, "val_loss": loss}
+        for run, values in losses.items()
+        for epoch, loss in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_patience_keeps_the_epoch_of_all_epochs_when_every_wait_is_shorter():
+    table = curves(
+        falling=[9, 8, 7, 6, 5, 4],
+        early=[9, 1, 2, 3, 4, 5],  # the lowest at once: any patience keeps it
+        waits_two=[9, 8, 8, 8, 8.5, 7],  # equal is no fall: four epochs from 1 to 5
+        ended=[9, 8],  # by a patience: tells nothing
+    )
+    kept = {p: training_sweep.patience_kept(table, p).to_dict() for p in (1, 3, 4)}
+    names = [(name, 0) for name in ("falling", "early", "waits_two")]
+    assert [kept[1][name] for name in names] == [True, True, False]
+    assert not kept[3]["waits_two", 0] and kept[4]["waits_two", 0]
+    assert ("ended", 0) not in kept[1]
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    return read(monkeypatch, random_results(2))
+
+
+def test_patience_by_network_and_narrow_apart(rows):
+    one = rows.drop_duplicates("run").groupby("network")["run"].first()
+    table = curves(**{run: [3, 2, 1, 2] for run in one})
+    rows.loc[rows["network"] == "ML-DRSNet", "width"] = 0.125
+    found = training_sweep.patience(table, rows, (1, 2)).set_index("network")
+    assert set(found.index) == {"ML-DRSNet (narrow)", "ML-DCNN", "MT-DCNN"}
+    assert (found[["kept, p = 1", "trainings", "cells"]] == 1).all(axis=None)
+
+
+def test_kept_epochs_by_hand(rows):
+    rows["f1_tp"], rows["f1_fp"], rows["f1_fn"] = 60, 0, 0
+    table = training_sweep.kept_epochs(rows)
+    assert len(table) == 3 * 2 * 2 and set(table["n"]) == {6}
+    assert set(table["epoch_lowest_loss"]) == {3} and set(table["epoch_highest_f1"]) == {5}
+    assert set(table["f1_highest_f1"]) == {1}
+    runs = scores.scores(rows).groupby(["network", "window", "step"])["f1"].mean()
+    found = table.set_index(["network", "window", "step"])["f1_lowest_loss"]
+    pd.testing.assert_series_equal(found.sort_index(), runs, check_names=False)
+
+
+def test_coverage_counts_recordings(rows):
+    runs = scores.scores(rows).query("mvc != 50 and (network != 'MT-DCNN' or mvc == 10)")
+    table = training_sweep.coverage(runs)
+    assert table.loc[(10, "MT-DCNN", 20), 10] == 2 and table.loc[(30, "MT-DCNN", 20), 10] == 0
+    assert table.loc[(10, "ML-DCNN", 60), 10] == 0 and 50 not in table.index.get_level_values(0)
+
+
+def test_learning_curves_are_drawn_of_the_networks_there_are(rows, monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
+    some = rows[rows["network"] == "ML-DCNN"].drop_duplicates("run")[["run", "window"]]
+    epochs = pd.DataFrame({"epoch": range(4), "train_loss": 1.0, "val_loss": 1.0, "val_f1": 0.5})
+    drawn = []
+    monkeypatch.setattr(training_sweep, "save", lambda figure, *about: drawn.append(figure))
+    training_sweep.draw_learning_curves(some.merge(epochs, how="cross"), rows, "out", "note")
+    assert [ax.get_title(loc="left") for ax in drawn[0].axes] == ["ML-DCNN", ""]
+    assert drawn[0].axes[1].lines[0].get_xydata().tolist() == [[e, 0.5] for e in (1, 2, 3, 4)]
+
+
+class Pool:
+    """Processes that give back what is stored, with some true positives lost."""
+
+    lost = 0
+
+    def __init__(self, n, mp_context):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def map(self, function, rows):
+        table = results.read("protocol")
+        for row in rows:
+            again = table[table["run"] == row["run"]]
+            lost = np.minimum(again["tp"], self.lost)
+            yield again.assign(tp=again["tp"] - lost, fn=again["fn"] + lost)
+
+
+def test_the_spot_check_is_loud_when_a_score_is_off(monkeypatch):
+    table = random_results(2)
+    table.loc[table["network"] != "ML-DCNN", "seconds"] = 61.0
+    table.loc[table["window"] == 140, "device"] = "NVIDIA H100"
+    monkeypatch.setattr(results, "read", lambda name: table)
+    monkeypatch.setattr(training_sweep, "ProcessPoolExecutor", Pool)
+    found = training_sweep.spot_check(n=3, seed=0)
+    assert set(found["network"]) == {"ML-DCNN"} and set(found["window"]) == {20}
+    assert (found["difference"] == 0).all() and len(found) == 3
+    assert found.equals(training_sweep.spot_check(n=3, seed=0))
+    monkeypatch.setattr(Pool, "lost", 30)
+    with pytest.raises(RuntimeError, match="results/protocol.csv is not found again"):
+        training_sweep.spot_check(n=3, seed=0)
+
+
+def test_a_recording_that_is_simulated_otherwise_is_refused(two_units, monkeypatch):
+    row = {"subject": "S01", "mvc": 30.0, "recording_digest": "0" * 16, "run": "r"}
+    simulated = type("Simulation", (), {"recording": two_units})
+    monkeypatch.setattr(training_sweep, "simulate", lambda *about, **more: simulated)
+    with pytest.raises(RuntimeError, match="S01 at 30 % MVC is simulated otherwise than it was"):
+        training_sweep._again(row, seconds=60.0, seed=0)
+
+
+@pytest.mark.slow
+def test_a_stored_run_is_found_again():
+    assert len(training_sweep.spot_check(n=1, seed=1, limit_s=40.0)) == 1
