@@ -162,8 +162,8 @@ def speed(network, window, workers, rounds=3, seconds=2.0):
 
 def _worker(threads, environ=None):
     """A process of its own with so many threads, and these variables of its environment."""
-    worker = ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,))
-    with patch.dict(os.environ, environ or {}):
+    worker = ProcessPoolExecutor(1, get_context("spawn"))
+    with patch.dict(os.environ, {"OMP_NUM_THREADS": str(threads), **(environ or {})}):
         worker.submit(int).result()  # starts the process
     return worker
 

@@ -4,7 +4,7 @@ A spike train is a sorted array of discharge times in samples. Two trains are co
 the order of time: a discharge agrees with at most one other, however many lie near it.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,12 @@ REFRACTORY_MS = 10.0  # least time between two discharges of a motor unit
 SMOOTHING_S = 0.4  # of discharge rates (De Luca & Erim 1994, doi:10.1016/0166-2236(94)90064-7)
 
 
-def decoded_discharges(decoded, starts, window, fs, refractory_ms=REFRACTORY_MS):
+def decoded_discharges(decoded, starts, window, fs):
     """Spike trains from decoded windows.
 
     Each window that decodes a discharge stands for one at the window's centre, which is the centre
-    of its label. Positive windows whose centres lie less than the refractory time after the first
-    of them are one discharge, at their mean.
+    of its label. Positive windows whose centres lie less than `REFRACTORY_MS` after the
+    first of them are one discharge, at their mean.
 
     Parameters
     ----------
@@ -36,8 +36,6 @@ def decoded_discharges(decoded, starts, window, fs, refractory_ms=REFRACTORY_MS)
         Window W in samples.
     fs : float
         Sampling frequency in Hz.
-    refractory_ms : float
-        Least time between two discharges of a motor unit.
 
     Returns
     -------
@@ -52,17 +50,17 @@ def decoded_discharges(decoded, starts, window, fs, refractory_ms=REFRACTORY_MS)
     decoded, centres = binary(decoded, "decoded"), discharge_times(starts, "starts") + window // 2
     if len(decoded) != len(centres):
         raise ValueError(f"decoded has {len(decoded)} windows, starts {len(centres)}")
-    return [_merged(centres[column], refractory_ms * fs / 1000) for column in decoded.T]
+    return [_merged(centres[column], REFRACTORY_MS * fs / 1000) for column in decoded.T]
 
 
 def _merged(times, refractory):
-    groups = []
-    for time in times:
-        if groups and time - groups[-1][0] < refractory:
-            groups[-1].append(time)
-        else:
-            groups.append([time])
-    return np.array([round(np.mean(group)) for group in groups], dtype=np.int64)
+    """Mean of each group of times that lie less than `refractory` after the first of the group."""
+    merged = []
+    while len(times):
+        group = times[times - times[0] < refractory]
+        merged.append(round(group.mean()))
+        times = times[len(group) :]
+    return np.array(merged, dtype=np.int64)
 
 
 def _checked(reference, found):
@@ -113,14 +111,8 @@ def match_discharges(reference, found, fs, tolerance_ms=1.0):
     return Counts(matched, len(found) - matched, len(reference) - matched)
 
 
-class Agreement(NamedTuple):
+class Agreement(namedtuple("Agreement", "rate lag_ms matched only_found only_reference")):
     """Agreement of two spike trains, see `rate_of_agreement`."""
-
-    rate: float
-    lag_ms: float
-    matched: int
-    only_found: int
-    only_reference: int
 
 
 def rate_of_agreement(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
@@ -161,14 +153,13 @@ def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
     """
     if len(reference) == 0 or len(found) == 0:
         return 0
-    first = min(reference[0], found[0])
-    reference, found = reference - first, found - first
     largest, tolerance = round(largest_lag_ms * fs / 1000), int(tolerance_ms * fs / 1000 + 1e-9)
-    train = np.zeros(max(reference[-1], found[-1]) + 2 * largest + 1)
-    train[found + largest] = 1
+    first = min(reference[0], found[0]) - largest
+    train = np.zeros(max(reference[-1], found[-1]) - first + largest + 1)
+    train[found - first] = 1
     near = np.convolve(train, np.ones(2 * tolerance + 1), "same") > 0
     lags = np.arange(-largest, largest + 1)
-    at = reference[:, None] + largest + lags
+    at = reference[:, None] - first + lags
     with_near, exact = near[at].sum(axis=0), train[at].sum(axis=0)
     best, most = 0, -1
     for k in np.lexsort((np.abs(lags), -exact, -with_near)):
@@ -180,15 +171,15 @@ def _common_lag(reference, found, fs, tolerance_ms, largest_lag_ms):
     return best
 
 
-def match_motor_units(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.0):
+def match_motor_units(reference, found, fs):
     """Best match of each reference motor unit among the found ones, one to one.
 
     Parameters
     ----------
     reference, found : sequence of array_like of int
         Discharge times of each motor unit as sorted samples.
-    fs, tolerance_ms, largest_lag_ms
-        As in `rate_of_agreement`.
+    fs : float
+        Sampling frequency in Hz.
 
     Returns
     -------
@@ -196,20 +187,13 @@ def match_motor_units(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.
         One row for each reference motor unit: motor_unit, found (number of its match, -1 without),
         rate_of_agreement (0 without), lag_ms (NaN without), matched, only_found, only_reference.
     """
-    pairs = [
-        [rate_of_agreement(a, b, fs, tolerance_ms, largest_lag_ms) for b in found]
-        for a in reference
-    ]
-    rates = np.array([[pair.rate for pair in row] for row in pairs])
-    rates = rates.reshape(len(reference), len(found))
-    best = dict(zip(*linear_sum_assignment(-rates), strict=True))
-    rows = []
-    for unit, times in enumerate(reference):
-        match = best.get(unit, -1)
-        if match < 0 or rates[unit, match] == 0:
-            rows.append((unit, -1, 0.0, float("nan"), 0, 0, len(times)))
-        else:
-            rows.append((unit, int(match), *pairs[unit][match]))
+    pairs = [[rate_of_agreement(one, other, fs) for other in found] for one in reference]
+    rates = [pair.rate for row in pairs for pair in row]
+    rates = np.reshape(rates, (len(reference), len(found)))
+    rows = [(unit, -1, 0.0, np.nan, 0, 0, len(times)) for unit, times in enumerate(reference)]
+    for unit, match in zip(*linear_sum_assignment(-rates), strict=True):
+        if rates[unit, match] > 0:
+            rows[unit] = (unit, match, *pairs[unit][match])
     names = "motor_unit found rate_of_agreement lag_ms matched only_found only_reference".split()
     return pd.DataFrame(rows, columns=names)
 
@@ -266,8 +250,8 @@ def interval_errors(reference, found, fs, tolerance_ms=1.0):
     return 1000 * (b - a)[kept] / fs
 
 
-def smoothed_rate(discharges, n_samples, fs, width_s=SMOOTHING_S):
-    """Discharge rate over time: the spike train under a Hann window of unit area.
+def smoothed_rate(discharges, n_samples, fs):
+    """Discharge rate over time: the spike train under a Hann window of `SMOOTHING_S`, of unit area.
 
     Parameters
     ----------
@@ -277,8 +261,6 @@ def smoothed_rate(discharges, n_samples, fs, width_s=SMOOTHING_S):
         Length of the signal.
     fs : float
         Sampling frequency in Hz.
-    width_s : float
-        Length of the window.
 
     Returns
     -------
@@ -287,7 +269,7 @@ def smoothed_rate(discharges, n_samples, fs, width_s=SMOOTHING_S):
     """
     discharges = discharge_times(discharges, n_samples=n_samples, ordered=False)
     train = np.bincount(discharges, minlength=n_samples)
-    window = hann(round(width_s * fs) // 2 * 2 + 1)
+    window = hann(round(SMOOTHING_S * fs) // 2 * 2 + 1)
     return fs * fftconvolve(train, window / window.sum(), "same")
 
 
@@ -309,10 +291,11 @@ def rate_correlation(reference, found, mask, fs):
     float
         Pearson's r; NaN when one of the trains has no discharge there.
     """
-    pairs = (reference, "reference"), (found, "found")
-    trains = [discharge_times(times, name, ordered=False) for times, name in pairs]
-    trains = [times[(times >= 0) & (times < len(mask))] for times in trains]  # a lag can lead out
-    trains = [times[mask[times]] for times in trains]
+    trains = []
+    for name, times in dict(reference=reference, found=found).items():
+        times = discharge_times(times, name, ordered=False)
+        times = times[(times >= 0) & (times < len(mask))]  # a lag can lead out
+        trains.append(times[mask[times]])
     if min(map(len, trains)) == 0:
         return float("nan")
     return float(np.corrcoef([smoothed_rate(t, len(mask), fs)[mask] for t in trains])[0, 1])

@@ -113,7 +113,7 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
     draw_grid_image(axes["grid"], grid, rms, "EMG amplitude (µV RMS)")
     axes["grid"].set_title("a  Electrodes")
     shown = np.unique(np.linspace(0, recording.n_channels - 1, n_shown).astype(int))
-    gap = draw_traces(axes["emg"], times / recording.fs, recording.emg[shown], 8 * rms.max())
+    gap = draw_traces(axes["emg"], times / recording.fs, recording.emg[shown], 8 * rms.mean())
     scale_bar(axes["emg"], recording.duration, 0.5 * gap, gap)
     names = [f"({row}, {column})" for row, column in grid.electrodes[shown]]
     axes["emg"].set_yticks(-gap * np.arange(len(shown)), names)
@@ -173,7 +173,7 @@ def draw_traces(ax, x, signals, gap):
     unit = 10.0 ** np.floor(np.log10(gap)) if gap > 0 else 1.0
     gap = unit * max(np.ceil(gap / unit), 1)
     for row, signal in enumerate(signals):
-        ax.plot(x, signal - signal.mean() - row * gap, color="k", lw=min(0.6, 2000 / len(x)))
+        ax.plot(x, signal - signal.mean() - row * gap, color="k", lw=min(0.6, 16000 / len(x)))
     return gap
 
 

@@ -3,11 +3,11 @@
 The rules where the paper is silent:
 
 * A motor unit without a positive window in a test fold has no score in that fold (NaN); it is
-  counted as `unscored`, never as 0 or 1.
+  left out of the means, never counted as 0 or 1.
 * A motor unit with positive windows of which none is predicted has precision 0.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 import pandas as pd
@@ -15,22 +15,12 @@ import pandas as pd
 IDENTIFIED_MISS_RATE = 0.1  # paper, "Decomposition accuracy": identified below this miss rate
 
 
-class Counts(NamedTuple):
+class Counts(namedtuple("Counts", "tp fp fn")):
     """True positives, false positives and false negatives, each int64 of shape (motor units,)."""
 
-    tp: np.ndarray
-    fp: np.ndarray
-    fn: np.ndarray
 
-
-class Scores(NamedTuple):
+class Scores(namedtuple("Scores", "precision sensitivity f1 miss_rate identified")):
     """Precision, sensitivity, F1, miss rate (NaN without positives) and identified (bool)."""
-
-    precision: np.ndarray
-    sensitivity: np.ndarray
-    f1: np.ndarray
-    miss_rate: np.ndarray
-    identified: np.ndarray
 
 
 def counts(y_true, y_pred):
@@ -53,10 +43,7 @@ def counts(y_true, y_pred):
     """
     true, pred = binary(y_true, "y_true"), binary(y_pred, "y_pred")
     if true.shape != pred.shape:
-        raise ValueError(
-            f"y_true has shape {true.shape} and y_pred {pred.shape}; both must be "
-            "(windows, motor units)"
-        )
+        raise ValueError(f"y_true has shape {true.shape} and y_pred {pred.shape}, not the same")
     return Counts(*((a & b).sum(axis=0) for a, b in ((true, pred), (~true, pred), (true, ~pred))))
 
 
@@ -66,9 +53,7 @@ def binary(y, name):
     if y.ndim != 2:
         raise ValueError(f"{name} has shape {y.shape}, expected (windows, motor units)")
     if not np.isin(y, (0, 1)).all():
-        raise ValueError(
-            f"{name} must hold only 0 and 1; threshold probabilities first, for example at 0.5"
-        )
+        raise ValueError(f"{name} must hold only 0 and 1; threshold probabilities first, as at 0.5")
     return y.astype(bool)
 
 
@@ -102,10 +87,8 @@ def scores(tp, fp, fn):
             raise ValueError(f"{name} holds {x.min():g}, a count is 0 or more")
     positives = np.where(tp + fn > 0, tp + fn, np.nan)
     precision = np.where(positives > 0, tp / np.maximum(tp + fp, 1), np.nan)
-    sensitivity = tp / positives
-    f1 = 2 * tp / (positives + tp + fp)
-    miss_rate = fn / positives
-    return Scores(precision, sensitivity, f1, miss_rate, miss_rate < IDENTIFIED_MISS_RATE)
+    f1, miss_rate = 2 * tp / (positives + tp + fp), fn / positives
+    return Scores(precision, tp / positives, f1, miss_rate, miss_rate < IDENTIFIED_MISS_RATE)
 
 
 def always_positive(tp, fp, fn, n_windows):
@@ -142,10 +125,8 @@ def count_table(y_true, y_pred, **columns):
         The given columns, then motor_unit, n_windows, tp, fp, fn.
     """
     c = counts(y_true, y_pred)
-    unit = np.arange(len(c.tp))
-    return pd.DataFrame(
-        {**columns, "motor_unit": unit, "n_windows": len(y_true), **c._asdict()}, index=unit
-    )
+    rows = {**columns, "motor_unit": np.arange(len(c.tp)), "n_windows": len(y_true), **c._asdict()}
+    return pd.DataFrame(rows)
 
 
 def recording_scores(table):
@@ -165,8 +146,7 @@ def recording_scores(table):
     -------
     pandas.Series
         precision, sensitivity, f1, miss_rate (macro), the same with suffix _micro,
-        always_positive_f1 and always_positive_f1_micro, n_identified, n_motor_units, and
-        n_unscored: pairs of unit and fold without a positive window.
+        always_positive_f1 and always_positive_f1_micro, n_identified, n_motor_units.
     """
     return score_table(table.assign(run=0), ["run"]).drop(columns="run").iloc[0]
 
@@ -196,21 +176,17 @@ def score_table(table, by):
     if table.duplicated(row).any():
         raise ValueError(f"{by} do not tell the runs apart: name what else differs between them")
     counted = table[["tp", "fp", "fn"]]
-    baseline = always_positive(*counted.to_numpy().T, table["n_windows"])
-    baseline = pd.DataFrame(baseline._asdict())
-    run = [table[name] for name in by]
-    per_fold = _score_columns(counted, baseline)
-    per_unit = per_fold.groupby([*run, table["motor_unit"]], sort=False, dropna=False).mean()
-    runs = per_unit.groupby(by, sort=False, dropna=False)
-    pooled = [x.groupby(run, sort=False, dropna=False).sum() for x in (counted, baseline)]
-    unscored = per_fold["f1"].isna().groupby(run, sort=False, dropna=False).sum()
-    identified = per_unit["miss_rate"] < IDENTIFIED_MISS_RATE
+    baseline = pd.DataFrame(always_positive(*counted.to_numpy().T, table["n_windows"])._asdict())
+    scored, alike = _score_columns(counted, baseline), dict(sort=False, dropna=False)
+    per_unit = table[[*by, "motor_unit"]].join(scored)
+    per_unit = per_unit.groupby([*by, "motor_unit"], **alike).mean()
+    runs = per_unit.groupby(by, **alike)
+    pooled = [table[by].join(x).groupby(by, **alike).sum() for x in (counted, baseline)]
     together = runs.mean().join(_score_columns(*pooled).add_suffix("_micro"))
-    return together.assign(
-        n_identified=identified.groupby(by, sort=False, dropna=False).sum(),
-        n_motor_units=runs.size(),
-        n_unscored=unscored,
-    ).reset_index()
+    identified = per_unit["miss_rate"] < IDENTIFIED_MISS_RATE
+    together["n_identified"] = identified.groupby(by, **alike).sum()
+    together["n_motor_units"] = runs.size()
+    return together.reset_index()
 
 
 def _score_columns(counted, baseline):

@@ -22,9 +22,7 @@ class Normalisation(NamedTuple):
         not those it was fitted on.
         """
         if len(emg) != len(self.matrix):
-            raise ValueError(
-                f"emg has {len(emg)} channels, expected {len(self.matrix)} as in the training"
-            )
+            raise ValueError(f"emg has {len(emg)} channels, expected {len(self.matrix)} as trained")
         return (self.matrix @ (emg - self.mean)).astype(np.float32, order="F")
 
 
@@ -62,10 +60,7 @@ def fit_normalisation(emg, mask, whiten=False):
     """
     train = emg[:, mask].astype(np.float64)
     if train.shape[1] < 2 or not np.isfinite(train).all():
-        raise ValueError(
-            f"mask holds {train.shape[1]} training samples to fit the normalisation on; expected "
-            "at least 2, every one finite"
-        )
+        raise ValueError(f"mask holds {train.shape[1]} training samples, not 2 or more finite ones")
     mean, sd = train.mean(axis=1, keepdims=True), train.std(axis=1)
     still = (train == train[:, :1]).all(axis=1) | (sd <= 1e-6 * sd.max())
     sd[still] = 1 if still.all() else np.median(sd[~still])
@@ -77,9 +72,6 @@ def fit_normalisation(emg, mask, whiten=False):
         values = np.where(flat, 1, np.maximum(values, 1e-6 * values.max()))
         matrix = vectors / np.sqrt(values) @ vectors.T @ matrix
     if still.any():
-        warnings.warn(
-            f"channels {np.flatnonzero(still).tolist()} tell nothing of their own in the training "
-            "samples (dead, equal or a sum of others); they are not amplified",
-            stacklevel=2,
-        )
+        why = "tell nothing of their own in training (dead, equal or sums of others): not amplified"
+        warnings.warn(f"channels {np.flatnonzero(still).tolist()} {why}", stacklevel=2)
     return Normalisation(mean.astype(np.float32), matrix.astype(np.float32))

@@ -9,8 +9,6 @@ NOTEBOOKS = PROJECT / "notebooks"
 PARAMS = PROJECT / "params"
 RESULTS = PROJECT / "results"  # committed results, one file for each study
 OUTPUT = Path(os.environ.get("HDSEMG_NB_OUTPUT", PROJECT))  # tests write elsewhere
-SAMPLE_COUNTS = PROJECT / "tables" / "sample_recording_counts.csv"  # written by `make sample`
-REFERENCE = PROJECT / "reference" / "tables"  # written by `make reference` and `make figures`
 
 
 def output_folder(folder, kind):
@@ -30,11 +28,6 @@ def output_folder(folder, kind):
     path = OUTPUT / folder / kind
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def sweep_folder(profile):
-    """Folder with one result file for each run of the sweep of a profile."""
-    return PROJECT / "runs" / profile / "sweep"
 
 
 def write_whole(path, content):

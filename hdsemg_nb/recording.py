@@ -32,15 +32,12 @@ class Grid:
 
     def __post_init__(self):
         electrodes = np.array(self.electrodes)
-        if electrodes.ndim != 2 or electrodes.shape[1] != 2 or electrodes.dtype.kind not in "iuf":
+        right = electrodes.shape[1:] == (2,) and electrodes.dtype.kind in "iuf"
+        right = right and (electrodes >= 0).all() and (electrodes % 1 == 0).all()
+        if not right or len(np.unique(electrodes, axis=0)) < len(electrodes):
             raise ValueError(
                 f"electrodes has shape {electrodes.shape} and dtype {electrodes.dtype}, expected "
-                "(channels, 2) whole numbers: row, column"
-            )
-        whole = (electrodes >= 0).all() and (electrodes % 1 == 0).all()
-        if not whole or len(np.unique(electrodes, axis=0)) < len(electrodes):
-            raise ValueError(
-                "electrodes must be non-negative whole numbers and each (row, column) used once"
+                "(channels, 2) non-negative whole numbers, each (row, column) used once"
             )
         ied_mm = _number(self.ied_mm, "ied_mm", "a distance above 0 mm", lambda x: x > 0)
         object.__setattr__(self, "electrodes", electrodes.astype(np.int64))
@@ -135,24 +132,19 @@ class Recording:
 
     def __post_init__(self):
         emg = _checked_emg(self.emg)
-        fs = _number(self.fs, "fs", "a finite sampling frequency above 0 Hz", lambda x: x > 0)
-        mvc = float("nan") if self.mvc is None else self.mvc
-        mvc = _number(mvc, "mvc", "an intensity in % MVC, NaN where unknown", lambda x: not x < 0)
-        discharges = tuple(
-            discharge_times(times, f"discharges[{unit}]", emg.shape[1])
-            for unit, times in enumerate(() if self.discharges is None else self.discharges)
-        )
-        fields = dict(emg=emg, fs=fs, mvc=mvc, discharges=discharges)
-        fields["pnr"] = _checked_pnr(self.pnr, len(discharges))
+        grid = self.grid
+        if not isinstance(grid, Grid | None):
+            raise ValueError(f"grid is a {type(grid).__name__}, expected a Grid or None")
+        if grid and len(grid.electrodes) != len(emg):
+            raise ValueError(f"grid has {len(grid.electrodes)} electrodes, emg {len(emg)} channels")
+        trains = enumerate(() if self.discharges is None else self.discharges)
+        trains = tuple(discharge_times(t, f"discharges[{k}]", emg.shape[1]) for k, t in trains)
+        fields = dict(emg=emg, discharges=trains, pnr=_checked_pnr(self.pnr, len(trains)))
+        fields["fs"] = _number(self.fs, "fs", "a finite frequency above 0 Hz", lambda x: x > 0)
+        mvc, rule = np.nan if self.mvc is None else self.mvc, "an intensity in % MVC, or NaN"
+        fields["mvc"] = _number(mvc, "mvc", rule, lambda x: not x < 0)
         for name in ("subject", "muscle", "source"):
             fields[name] = _text(getattr(self, name), name)
-        if self.grid is not None and not isinstance(self.grid, Grid):
-            raise ValueError(f"grid is a {type(self.grid).__name__}, expected a Grid or None")
-        if self.grid is not None and len(self.grid.electrodes) != len(emg):
-            raise ValueError(
-                f"grid has {len(self.grid.electrodes)} electrodes, "
-                f"expected one for each of the {len(emg)} channels of emg"
-            )
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -211,8 +203,7 @@ class Recording:
         start, stop = round(start_s * self.fs), round(min(stop_s * self.fs, self.n_samples))
         if not 0 <= start < stop:
             raise ValueError(
-                f"start_s={start_s}, stop_s={stop_s} must hold 0 <= start_s < stop_s "
-                f"within the {self.duration:.2f} s of the recording"
+                f"start_s={start_s}, stop_s={stop_s} must hold samples of the {self.duration:.2f} s"
             )
         kept = [d[(d >= start) & (d < stop)] - start for d in self.discharges]
         return replace(self, emg=self.emg[:, start:stop], discharges=kept)
@@ -235,9 +226,8 @@ class Recordings(Sequence):
         return len(self.loaders)
 
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return Recordings(self.loaders[index])
-        return self.loaders[index]()
+        chosen = self.loaders[index]
+        return Recordings(chosen) if isinstance(index, slice) else chosen()
 
 
 def discharge_times(times, name="discharges", n_samples=None, ordered=True):
@@ -268,23 +258,19 @@ def discharge_times(times, name="discharges", n_samples=None, ordered=True):
         return np.empty(0, dtype=np.int64)
     if times.ndim != 1 or times.dtype.kind not in "iuf":
         raise ValueError(
-            f"{name} has shape {times.shape} and dtype {times.dtype}, expected a one-dimensional "
-            "array of sample numbers for each motor unit"
+            f"{name} has shape {times.shape}, dtype {times.dtype}; expected times of a motor unit"
         )
     wrong = times[~np.isfinite(times) | (times != np.floor(times))]
     if len(wrong):
-        raise ValueError(
-            f"{name} holds {wrong[0]}, expected whole 0-based sample numbers (not seconds)"
-        )
+        raise ValueError(f"{name} holds {wrong[0]}, expected whole sample numbers (not seconds)")
     times = times.astype(np.int64)  # before any arithmetic: files store uint16
-    if n_samples is not None and (times.min() < 0 or times.max() >= n_samples):
-        wrong = times[(times < 0) | (times >= n_samples)][0]
-        raise ValueError(f"{name} holds {wrong}, outside the signal: samples 0 to {n_samples - 1}")
-    if ordered and (np.diff(times) <= 0).any():
-        k = int(np.argmax(np.diff(times) <= 0))
-        raise ValueError(
-            f"{name} goes from {times[k]} to {times[k + 1]}, expected strictly increasing times"
-        )
+    outside = [] if n_samples is None else times[(times < 0) | (times >= n_samples)]
+    if len(outside):
+        raise ValueError(f"{name} holds {outside[0]}, outside the signal: 0 to {n_samples - 1}")
+    back = np.flatnonzero(np.diff(times) <= 0)
+    if ordered and len(back):
+        one, other = times[back[0] : back[0] + 2]
+        raise ValueError(f"{name} goes from {one} to {other}, expected strictly increasing times")
     return times
 
 
@@ -292,46 +278,35 @@ def _checked_emg(emg):
     if np.ma.is_masked(emg):
         raise ValueError("emg is masked in places; interpolate them or drop the channels first")
     emg = np.asarray(emg)
-    if emg.ndim != 2 or 0 in emg.shape:
+    if emg.ndim != 2 or 0 in emg.shape or emg.dtype.kind not in "iuf":
         raise ValueError(
-            f"emg has {emg.ndim} dimension(s), shape {emg.shape}; expected (channels, samples), "
+            f"emg has shape {emg.shape} and dtype {emg.dtype}, expected (channels, samples) in uV, "
             "at least one of each; for a single channel pass emg[np.newaxis]"
         )
-    if emg.dtype.kind not in "iuf":
-        raise ValueError(f"emg has dtype {emg.dtype}, expected real numbers in uV")
     emg = np.ascontiguousarray(emg, dtype=np.float32)
     if not np.isfinite(emg).all():
         channel, sample = np.argwhere(~np.isfinite(emg))[0]
-        raise ValueError(
-            f"emg holds {emg[channel, sample]} at channel {channel}, sample {sample}; every sample "
-            "must be finite. Interpolate or drop the channel first"
-        )
+        where = f"emg holds {emg[channel, sample]} at channel {channel}, sample {sample}"
+        raise ValueError(f"{where}, which is not finite; interpolate or drop the channel first")
     if len(emg) > emg.shape[1]:
-        warnings.warn(
-            f"emg has {len(emg)} channels and only {emg.shape[1]} samples; expected (channels, "
-            "samples): if it is transposed, pass emg.T",
-            stacklevel=4,
-        )
+        sizes = f"emg has {len(emg)} channels and only {emg.shape[1]} samples"
+        warnings.warn(f"{sizes}; if it is transposed, pass emg.T", stacklevel=4)
     return emg
 
 
 def _checked_pnr(pnr, n_units):
     try:
-        pnr = np.atleast_1d(np.array(np.full(n_units, np.nan) if pnr is None else pnr, dtype=float))
+        pnr = [np.nan] * n_units if pnr is None else pnr
+        return np.array(pnr, dtype=float).reshape(n_units)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"pnr={pnr!r} must be numbers in dB, NaN where unknown") from error
-    if pnr.shape != (n_units,):
-        raise ValueError(
-            f"pnr has shape {pnr.shape}, expected one value in dB for each of the {n_units} motor "
-            "units"
-        )
-    return pnr
+        rule = f"a number in dB for each of the {n_units} motor units, NaN where unknown"
+        raise ValueError(f"pnr={pnr!r} must be {rule}") from error
 
 
 def _number(value, name, rule, allowed):
     """`value` as float, checked to be a single number that is allowed and not infinite."""
     try:
-        number = float(value) if np.ndim(value) == 0 else np.inf
+        number = float(value) if np.ndim(value) == 0 and not isinstance(value, bool) else np.inf
     except (TypeError, ValueError):
         number = np.inf
     if np.isinf(number) or not allowed(number):

@@ -260,7 +260,8 @@ def save(table, path, note):
         What it is and how it was computed: the first line.
     """
     path = paths.PROJECT / path
-    same = [n for n, default in DEFAULTS.items() if n in table and _all_are(table[n], default)]
+    settings = DEFAULTS if "tp" in table else {}  # of a table of counts
+    same = [n for n, default in settings.items() if n in table and _all_are(table[n], default)]
     path.parent.mkdir(parents=True, exist_ok=True)
     text = table.drop(columns=same).to_csv(index=False, lineterminator="\n")
     paths.write_whole(path, f"# {note}\n{text}")
@@ -290,7 +291,7 @@ def read(path):
     file = paths.PROJECT / path if str(path).endswith(".csv") else paths.RESULTS / f"{path}.csv"
     table, _ = tables.load(file)
     for name, default in DEFAULTS.items():
-        if "network" in table and name not in table:
+        if "tp" in table and name not in table:  # a table of counts
             table[name] = [default] * len(table)
     if "tested_folds" in table and "n_folds" in table:
         table["tested_folds"] = table["tested_folds"].fillna(table["n_folds"]).astype(int)

@@ -12,24 +12,19 @@ The label span is centred on the window's centre n*S + W/2. With span "step" (th
 spans tile time and each discharge is counted once; with "window" they overlap whenever S < W.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
-from hdsemg_nb.normalisation import Normalisation as Normalisation
-from hdsemg_nb.normalisation import fit_normalisation as fit_normalisation
+from hdsemg_nb.normalisation import Normalisation, fit_normalisation  # noqa: F401
 from hdsemg_nb.recording import discharge_times
 
 SPANS = ("step", "window")
 SPLITS = ("shuffled", "blocked")
 
 
-class Fold(NamedTuple):
+class Fold(namedtuple("Fold", "train val test")):
     """Window numbers of one fold, each an int64 array."""
-
-    train: np.ndarray
-    val: np.ndarray
-    test: np.ndarray
 
 
 def window_starts(n_samples, window, step):
@@ -81,20 +76,16 @@ def windows(emg, starts, window):
     # (channels, samples - window + 1, window)
     every = np.lib.stride_tricks.sliding_window_view(emg, window, axis=1)
     spacing = np.unique(np.diff(starts))
-    if len(starts) > 1 and len(spacing) == 1 and spacing[0] > 0:
-        chosen = every[:, starts[0] : starts[-1] + 1 : spacing[0]]
-    else:
-        chosen = every[:, starts]
-    return chosen.transpose(1, 0, 2)  # (channels, windows, window) -> (windows, channels, window)
+    even = len(spacing) == 1 and spacing[0] > 0
+    chosen = slice(starts[0], starts[-1] + 1, spacing[0]) if even else starts
+    return every[:, chosen].transpose(1, 0, 2)  # (windows, channels, window)
 
 
 def _checked_starts(starts, window, n_samples):
     starts = discharge_times(starts, "starts", ordered=False)
     if len(starts) and (starts.min() < 0 or starts.max() + window > n_samples):
-        raise ValueError(
-            f"windows of {window} samples from {starts.min()} to {starts.max() + window} leave "
-            f"the signal: samples 0 to {n_samples}"
-        )
+        samples = f"{starts.min()} to {starts.max() + window}"
+        raise ValueError(f"windows from {samples} leave the signal: samples 0 to {n_samples}")
     return starts
 
 
@@ -154,10 +145,8 @@ def label_borders(starts, window, span, step=None):
     """
     if span not in SPANS:
         raise ValueError(f"span={span!r} is unknown; choose one of {SPANS}")
-    length = window
-    if span == "step" and step is not None:
-        length = step
-    elif span == "step":
+    length = window if span == "window" else step
+    if length is None:
         steps = np.unique(np.diff(starts))
         if len(steps) != 1 or steps[0] < 1:
             raise ValueError('span "step" needs at least two evenly spaced starts to tell the step')
@@ -198,18 +187,15 @@ def split_folds(n_windows, window, step, n_folds=5, split="shuffled", seed=0):
         raise ValueError(f"split={split!r} is unknown; choose one of {SPLITS}")
     if n_folds < 3:
         raise ValueError(f"n_folds={n_folds}: train, validation and test need at least 3 folds")
-    order, gap = np.arange(n_windows), 0
+    order, gap = np.arange(n_windows), -(-2 * window // step)  # leaves W + S samples between parts
     if split == "shuffled":
-        order = np.random.default_rng(seed).permutation(n_windows)
-    else:
-        gap = -(-2 * window // step)  # dropped windows: then W + S samples lie between two parts
+        order, gap = np.random.default_rng(seed).permutation(n_windows), 0
     parts = np.array_split(order, n_folds)
     parts = [part[gap:] if k else part for k, part in enumerate(parts)]
-    if min(len(part) for part in parts) == 0:
-        raise ValueError(
-            f"{n_windows} windows of {window} samples every {step} are too few for {n_folds} "
-            f"{split} folds (a border drops {gap}); use a longer signal or fewer folds"
-        )
+    if min(map(len, parts)) == 0:
+        sizes = f"{n_windows} windows of {window} samples every {step}"
+        why = f"too few for {n_folds} {split} folds (a border drops {gap})"
+        raise ValueError(f"{sizes} are {why}; use a longer signal or fewer folds")
     return [_fold(parts, k) for k in range(n_folds)]
 
 
@@ -337,8 +323,7 @@ def label_offsets(emg, discharges, mask, window, largest=40):
         Samples to add to the discharge times: where a window of W samples holds the most energy
         of the spike-triggered average.
     """
-    width = window + 2 * largest
-    offsets = []
+    width, offsets = window + 2 * largest, []
     for unit, times in enumerate(discharges):
         times = discharge_times(times, f"discharges[{unit}]", len(mask))
         average = spike_triggered_average(emg, times[mask[times]], width)

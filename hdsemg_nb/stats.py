@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scikit_posthocs import posthoc_nemenyi_friedman
-from scipy.stats import chi2, rankdata, studentized_range
+from scipy.stats import chi2, rankdata
 
-ROUNDING = 1e-9  # two values are the same within this share of the largest, or of 0.001
+ROUNDING = 12  # decimals to which two values are the same
 EXACT_LIMIT = 5_000_000  # arrangements held at once: about 0.5 GB
 STARS = {0.001: "***", 0.01: "**", 0.05: "*"}  # paper, legends of Figures 8, 10 and 11
 
@@ -74,93 +74,51 @@ def friedman(scores):
     return Friedman(chi_square, df, p, chi_square / (n_blocks * df), n_blocks)
 
 
-def wnmt(scores, method="asymptotic", ties=None):
-    """Compare all pairs of treatments: Wilcoxon, Nemenyi, McDonald and Thompson.
+def pairs(scores):
+    """Friedman test, and all pairs of treatments by Wilcoxon, Nemenyi, McDonald and Thompson.
 
     The p value of a pair is the probability, when no treatment differs, that the largest of all
     differences between two rank sums is at least the pair's difference; it allows for the number
-    of pairs (Hollander, Wolfe and Chicken, section 7.3).
+    of pairs (Hollander, Wolfe and Chicken, section 7.3). It is given twice: asymptotic, by the law
+    of the studentised range of ranks without ties, as most software has it; and exact, over all
+    arrangements of the ranks in these scores, ties included.
 
     Parameters
     ----------
     scores : pandas.DataFrame, shape (blocks, treatments)
-    method : {"asymptotic", "exact"}
-        Law of the studentised range, for many blocks; or all arrangements of the ranks, for few
-        treatments (3 in 100 blocks, 4 in 48, 5 in 6).
-    ties : {None, "corrected"}
-        None: the law of ranks without ties, as most software and all printed tables have it.
-        "corrected": the law given the ties in these scores; with ties only this one makes
-        "exact" exact. Without ties the two are the same.
-
-    Returns
-    -------
-    pandas.DataFrame, shape (treatments, treatments)
-        p values, symmetric, 1 on the diagonal. Two treatments: the two-sided sign test when
-        exact. One block: the extreme pair has an exact p of 1. Every block tied throughout:
-        all p are 1.
-
-    Raises
-    ------
-    ValueError
-        When an option is unknown, there are fewer than two treatments or no block, a block is
-        incomplete, or there are too many arrangements for "exact".
-
-    Examples
-    --------
-    >>> scores = pd.DataFrame({"a": [1, 1, 2], "b": [2, 3, 3], "c": [3, 4, 5]})
-    >>> float(wnmt(scores, "exact").loc["a", "c"].round(4))
-    0.0278
-    """
-    if method not in ("asymptotic", "exact"):
-        raise ValueError(f"method is {method!r}, must be 'asymptotic' or 'exact'")
-    if ties not in (None, "corrected"):
-        raise ValueError(f"ties is {ties!r}, must be None or 'corrected'")
-    ranks = _ranks(scores)
-    sums = ranks.sum(axis=0)
-    differences = np.abs(sums[:, None] - sums)
-    if method == "exact":
-        untied = np.broadcast_to(np.arange(1.0, len(sums) + 1), ranks.shape)
-        p = _exact(differences, ranks if ties else untied)
-    elif ties:
-        p = _tie_corrected(differences, ranks)
-    else:
-        p = posthoc_nemenyi_friedman(ranks).to_numpy(copy=True)
-    np.fill_diagonal(p, 1)
-    return pd.DataFrame(p, index=scores.columns, columns=scores.columns)
-
-
-def pairs(scores, method="asymptotic", ties=None):
-    """Friedman and post hoc test as a table to print.
-
-    Parameters
-    ----------
-    scores : pandas.DataFrame, shape (blocks, treatments)
-    method, ties
-        See `wnmt`.
 
     Returns
     -------
     pandas.DataFrame
         One row per pair: the treatments a and b, higher (the one with the higher rank sum, empty
-        when equal), p, stars, then the Friedman test (chi_square, df, friedman_p, kendall_w,
-        n_blocks), the same in each row.
+        when equal), p (asymptotic), stars, p_exact, then the Friedman test (chi_square, df,
+        friedman_p, kendall_w, n_blocks), the same in each row. Two treatments: p_exact is that of
+        the two-sided sign test. One block: the extreme pair has a p_exact of 1. Every block tied
+        throughout: all p are 1.
 
     Raises
     ------
     ValueError
-        See `wnmt`.
+        When there are fewer than two treatments or no block, a block is incomplete, or there are
+        too many arrangements (more than 3 treatments in 100 blocks, 4 in 48, 5 in 6).
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"a": [1, 1, 2], "b": [2, 3, 3], "c": [3, 4, 5]})
+    >>> pairs(scores)["p_exact"].round(4).tolist()
+    [0.5278, 0.0278, 0.5278]
     """
-    p = wnmt(scores, method, ties)
-    sums = pd.Series(_ranks(scores).sum(axis=0), index=scores.columns)
-    test = friedman(scores)._asdict()
-    test["friedman_p"] = test.pop("p")
-    rows = []
-    for a, b in combinations(scores.columns, 2):
-        higher = "" if sums[a] == sums[b] else max(a, b, key=sums.get)
-        rows.append({"a": a, "b": b, "higher": higher, "p": p.loc[a, b], **test})
-    table = pd.DataFrame(rows)
-    table.insert(4, "stars", table["p"].map(stars))
-    return table
+    test, ranks = friedman(scores)._asdict(), _ranks(scores)
+    sums, asymptotic = ranks.sum(axis=0), posthoc_nemenyi_friedman(ranks)
+    spreads, probability = _exact(ranks)
+    test["friedman_p"], rows = test.pop("p"), []
+    for i, j in combinations(range(len(sums)), 2):
+        a, b = scores.columns[[i, j]]
+        higher = "" if sums[i] == sums[j] else a if sums[i] > sums[j] else b
+        p, exact = asymptotic.loc[i, j], probability[spreads >= abs(sums[i] - sums[j])].sum()
+        row = {"a": a, "b": b, "higher": higher, "p": p, "stars": stars(p)}
+        rows.append({**row, "p_exact": min(exact, 1.0), **test})
+    return pd.DataFrame(rows)
 
 
 def signed_rank(differences):
@@ -188,12 +146,11 @@ def signed_rank(differences):
     >>> signed_rank([0.1, 0.3, 0.2])
     SignedRank(rank_sum=6.0, p=0.25, n=3)
     """
-    differences = np.asarray(differences, dtype=float)
+    differences = np.round(np.asarray(differences, dtype=float), ROUNDING)
     if not np.isfinite(differences).all():
         raise ValueError("differences hold a value that is not finite; leave the pair out yourself")
-    sizes = _tied(np.abs(np.append(differences, 0)))[:-1]
-    differences, sizes = differences[sizes > 0], sizes[sizes > 0]
-    ranks = rankdata(sizes)
+    differences = differences[differences != 0]
+    ranks = rankdata(np.abs(differences))
     law = np.ones(1)  # probability of each doubled rank sum: mean ranks become whole numbers
     for rank in np.rint(2 * ranks).astype(int):
         law = (np.pad(law, (0, rank)) + np.pad(law, (rank, 0))) / 2
@@ -203,25 +160,7 @@ def signed_rank(differences):
 
 
 def stars(p):
-    """Mark of significance as in the paper's figures: * below 0.05, ** 0.01, *** 0.001.
-
-    Parameters
-    ----------
-    p : float
-        0 to 1.
-
-    Returns
-    -------
-    str
-        Empty when p is 0.05 or more.
-
-    Raises
-    ------
-    ValueError
-        When p is no probability.
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}, must be between 0 and 1")
+    """Mark of significance as in the paper's figures: * below 0.05, ** 0.01, *** 0.001."""
     return next((mark for level, mark in STARS.items() if p < level), "")
 
 
@@ -233,42 +172,21 @@ def _ranks(scores):
             "(columns); at least one block and two treatments are needed"
         )
     values = scores.to_numpy(float)
-    missing = ~np.isfinite(values)
-    if missing.any():
-        lacking = [
-            f"{block} lacks {', '.join(map(str, scores.columns[row]))}"
-            for block, row in zip(scores.index, missing, strict=True)
-            if row.any()
-        ]
+    incomplete = ~np.isfinite(values).all(axis=1)
+    if incomplete.any():
         raise ValueError(
-            f"incomplete blocks: {'; '.join(lacking)}. Compute these scores, or leave the blocks "
-            "out yourself and say so"
+            f"incomplete blocks: {', '.join(map(str, scores.index[incomplete]))}. Compute these "
+            "scores, or leave the blocks out yourself and say so"
         )
-    return rankdata([_tied(block) for block in values], axis=1)
+    return rankdata(values.round(ROUNDING), axis=1)
 
 
-def _tied(values):
-    """Values in which those that differ by rounding alone are made the same."""
-    order = np.argsort(values)
-    low_to_high = values[order]
-    apart = np.diff(low_to_high, prepend=-np.inf) > ROUNDING * max(np.abs(values).max(), 1e-3)
-    tied = np.empty_like(values)
-    tied[order] = low_to_high[apart][np.cumsum(apart) - 1]
-    return tied
+def _exact(ranks):
+    """Law of the largest difference between two rank sums: differences and their probabilities.
 
-
-def _tie_corrected(differences, ranks):
-    variance = ranks.var(axis=1, ddof=1).sum()
-    if variance == 0:
-        return np.ones_like(differences)
-    return studentized_range.sf(differences / np.sqrt(variance), len(differences), np.inf)
-
-
-def _exact(differences, ranks):
-    """Add one block after the other to the law of the rank sums.
-
-    The law does not change when treatments change places, so rank sums are kept sorted and
-    counted from the lowest: few are left. Ranks are doubled to make mean ranks whole numbers.
+    Blocks are added one after the other. The law does not change when treatments change places, so
+    rank sums are kept sorted and counted from the lowest: few are left. Ranks are doubled to make
+    mean ranks whole numbers.
     """
     n_blocks, n_treatments = ranks.shape
     digits = (2 * n_treatments * n_blocks + 1) ** np.arange(n_treatments)
@@ -276,8 +194,8 @@ def _exact(differences, ranks):
     for block in np.rint(2 * ranks).astype(int):
         if len(sums) * factorial(n_treatments) > EXACT_LIMIT:
             raise ValueError(
-                f"too many arrangements of {n_treatments} treatments in {n_blocks} blocks for "
-                "method 'exact'; use 'asymptotic'"
+                f"too many arrangements of {n_treatments} treatments in {n_blocks} blocks for an "
+                "exact test; compare fewer at a time"
             )
         arrangements = np.unique(list(permutations(block)), axis=0)
         sums = (sums[:, None] + arrangements).reshape(-1, n_treatments)
@@ -286,5 +204,4 @@ def _exact(differences, ranks):
         sums = sums[first]
         probability = np.bincount(same, np.repeat(probability, len(arrangements)))
         probability /= len(arrangements)
-    tails = [[probability[sums[:, -1] >= 2 * d].sum() for d in row] for row in differences]
-    return np.minimum(tails, 1)
+    return sums[:, -1] / 2, probability

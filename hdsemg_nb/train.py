@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter
-from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.decoders import DECODERS
 from hdsemg_nb.decoders import Run as Run
+from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.engine import finish
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
@@ -165,40 +165,14 @@ def _count(recording, run, starts, fold, fitted, targets):
     return table
 
 
-def filter_discharges(recording, run):
-    """Discharges that the motor-unit filter finds in the test samples of each fold.
-
-    Parameters
-    ----------
-    recording : recording.Recording
-    run : Run
-        Its window, step, split, n_folds, tested_folds and seed are used.
-
-    Yields
-    ------
-    true, found : list of numpy.ndarray of int64
-        Reference and found discharge times of each motor unit within the test windows of a fold,
-        to the sample: they never were windows.
-    """
-    starts, folds = segment.cut(recording, run)
-    for fold in folds:
-        train, test = (
-            segment.covered_samples(starts[part], run.window, recording.n_samples)
-            for part in (fold.train, fold.test)
-        )
-        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
-        yield tuple(
-            [times[test[times]] for times in all_] for all_ in (recording.discharges, found)
-        )
-
-
 def discharge_scores(recording, run, tolerance_ms=1.0):
     """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
 
     Parameters
     ----------
-    recording, run
-        As for `filter_discharges`.
+    recording : recording.Recording
+    run : decoders.Run
+        Its windows and folds are used.
     tolerance_ms : float
         See `discharges.match_discharges`.
 
@@ -207,9 +181,16 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
     pandas.DataFrame
         Per fold and motor unit: fold, motor_unit, tp, fp, fn (discharges), f1.
     """
+    starts, folds = segment.cut(recording, run)
     rows = []
-    for k, trains in enumerate(filter_discharges(recording, run)):
-        for unit, pair in enumerate(zip(*trains, strict=True)):
-            c = match_discharges(*pair, recording.fs, tolerance_ms)
+    for k, fold in enumerate(folds):
+        train, test = (
+            segment.covered_samples(starts[part], run.window, recording.n_samples)
+            for part in (fold.train, fold.test)
+        )
+        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
+        for unit, pair in enumerate(zip(recording.discharges, found, strict=True)):
+            inside = (times[test[times]] for times in pair)
+            c = match_discharges(*inside, recording.fs, tolerance_ms)
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])

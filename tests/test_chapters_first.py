@@ -199,8 +199,7 @@ def draw_pipeline(recording):
     starts = segment.window_starts(recording.n_samples, 20, 20)[100:140]
     label = segment.labels(recording.discharges, starts, 20)
     probabilities = pd.DataFrame(label, index=starts)
-    table = layers(run.network, recording, 20)
-    dataset_figures.draw_pipeline(recording, run, probabilities, table, "out", "note")
+    dataset_figures.draw_pipeline(recording, run, probabilities, "out", "note")
 
 
 DRAW = {
@@ -237,11 +236,6 @@ def test_windows_without_a_discharge_are_refused(planted):
     with pytest.raises(ValueError, match="n_windows=6 must be from 2 to the 3 windows"):
         short = planted.crop(0, 40 / planted.fs)
         dataset_figures.draw_windows(short, 20, 10, "out", "note")
-
-
-def test_equal_layers_in_a_row_are_one_box(planted):
-    stack = dataset_figures._stacked(layers("ML-DRSNet", planted, 20))
-    assert stack == ["Conv 3 x 3", "8 x Shrinkage block", "Average pool", "FC"]
 
 
 # Notebook 02

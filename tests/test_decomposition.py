@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from hdsemg_nb.cbss import NoMotorUnit, decompose, decomposition, recovery
+from hdsemg_nb.cbss import decompose, decomposition, recovery
+from hdsemg_nb.cbss.decomposition import NoMotorUnit
 from hdsemg_nb.discharges import match_motor_units
 from hdsemg_nb.recording import Recording
 
@@ -54,7 +55,8 @@ def test_decompose_reports_quality(found):
     assert quality.interval_cov.between(0.1, 0.3).all()  # simulated with 0.15
 
 
-def test_filter_decodes_samples_it_was_not_fitted_to(recording):
+def test_filter_decodes_samples_it_was_not_fitted_to(recording, monkeypatch):
+    monkeypatch.setattr(decomposition, "_N_ROUNDS", 1)
     found = decompose(recording.crop(0, 6), n_lags=8, n_seeds=40, progress=False)
     new = recording.crop(6, 10)
     table = match_motor_units(new.discharges, found.filter.decode(new.emg), FS)
@@ -112,13 +114,16 @@ def test_fixed_point_is_the_newton_step_in_the_whitened_space(recording, monkeyp
     np.testing.assert_allclose(moved, step / np.linalg.norm(step, axis=0), atol=1e-4)
 
 
-def test_units_of_low_quality_are_left_out(recording, found):
-    best = found.quality.silhouette.iloc[0]
+def test_units_of_low_quality_are_left_out(recording, found, monkeypatch):
     options = dict(n_lags=8, n_seeds=40, progress=False)
-    strict = decompose(recording, least_silhouette=best - 1e-4, **options)
+    monkeypatch.setattr(decomposition, "_N_ROUNDS", 1)
+    best = found.quality.silhouette.iloc[0]
+    monkeypatch.setattr(decomposition, "LEAST_SILHOUETTE", best - 1e-4)
+    strict = decompose(recording, **options)
     assert strict.recording.n_motor_units < found.recording.n_motor_units
-    with pytest.raises(ValueError, match="interval CoV <= 0.05"):
-        decompose(recording, largest_cov=0.05, **options)  # simulated with 0.15
+    monkeypatch.setattr(decomposition, "LARGEST_COV", 0.05)  # simulated with 0.15
+    with pytest.raises(ValueError, match="interval CoV <= 0.05 in Recording.*24 channels"):
+        decompose(recording, **options)
 
 
 def test_duplicates_are_removed_at_any_lag():
@@ -151,8 +156,9 @@ def test_decompose_says_what_is_wrong(recording):
         decompose(Recording(noise, FS), n_lags=4, n_seeds=10, progress=False)
 
 
-def test_half_the_channels_dead_or_doubled(recording):
-    options = dict(n_lags=4, n_seeds=40, n_rounds=1, progress=False)
+def test_half_the_channels_dead_or_doubled(recording, monkeypatch):
+    monkeypatch.setattr(decomposition, "_N_ROUNDS", 1)
+    options = dict(n_lags=4, n_seeds=40, progress=False)
     part = recording.crop(0, 6)
     expected = decompose(part, **options).recording.digest
     for more, named in ((0 * part.emg, r"\[24, .*47\] \(dead\)"), (part.emg, r"47\] \(equal to")):

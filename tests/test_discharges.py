@@ -169,7 +169,7 @@ def test_seconds_given_for_samples_are_refused(use):
     rng = np.random.default_rng(0)
     seconds = np.sort(rng.uniform(0, 30, 300))
     for wrong in (seconds, [5, np.nan], [[5, 9]], ["5"]):
-        with pytest.raises(ValueError, match="expected (whole|a one-dimensional)"):
+        with pytest.raises(ValueError, match="expected (whole|times of a motor unit)"):
             use(regular(), wrong, FS)
 
 

@@ -15,8 +15,10 @@ from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
-FIRST = "recording datasets segment metrics discharges stats params paths tables".split()
-SECOND = "decoders engine gpu train cbss latency robustness figures studies sweep forecast results cluster"
+FIRST = (
+    "recording datasets segment normalisation metrics discharges stats params paths tables cbss".split()
+)
+SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster"
 FLOORS = {**dict.fromkeys(FIRST, 1), **dict.fromkeys(SECOND.split(), 2), "chapters": 3}
 
 

@@ -70,7 +70,7 @@ def test_recording_scores_by_hand():
     assert s["f1"] == pytest.approx((5 / 6 + 2 / 3) / 2)
     assert s["precision"] == pytest.approx((1 + 0.5) / 2)
     assert s["f1_micro"] == pytest.approx(2 * 25 / (2 * 25 + 13 + 5))
-    assert (s["n_identified"], s["n_motor_units"], s["n_unscored"]) == (1, 2, 1)
+    assert (s["n_identified"], s["n_motor_units"]) == (1, 2)
     per_fold = 2 * 0.1 / 1.1
     assert s["always_positive_f1"] == pytest.approx(per_fold)
     assert s["always_positive_f1_micro"] == pytest.approx(2 * (30 / 400) / (1 + 30 / 400))

@@ -30,16 +30,17 @@ def test_refuses_non_finite_emg(bad):
 @pytest.mark.parametrize(
     ("field", "match"),
     [
-        (dict(emg=np.ones(100)), r"emg has 1 dimension.*expected \(channels, samples\)"),
+        (dict(emg=np.ones(100)), r"emg has shape \(100,\).*expected \(channels, samples\)"),
         (dict(emg=np.ones((0, 100))), r"shape \(0, 100\).*at least one of each"),
-        (dict(emg=EMG.astype(complex)), "emg has dtype complex128"),
+        (dict(emg=EMG.astype(complex)), "emg has .* dtype complex128"),
         (dict(emg=np.ma.masked_less(EMG * 1, 2)), "emg is masked in places"),
-        (dict(fs=0), "fs=0 must be a finite sampling frequency above 0"),
+        (dict(fs=0), "fs=0 must be a finite frequency above 0 Hz"),
         (dict(fs=-2048.0), "fs=-2048.0 must be"),
         (dict(fs=np.nan), "fs=nan must be"),
         (dict(fs=np.inf), "fs=inf must be"),
         (dict(fs="fast"), "fs='fast' must be"),
         (dict(fs=2048j), "fs=2048j must be"),
+        (dict(fs=True), "fs=True must be"),
         (dict(fs=[2048, 2048]), r"fs=\[2048, 2048\] must be"),
         (dict(mvc=-1), "mvc=-1 must be an intensity in % MVC"),
         (dict(mvc="low"), "mvc='low' must be an intensity"),
@@ -54,11 +55,14 @@ def test_refuses_non_finite_emg(bad):
         (dict(discharges=[[np.nan, 5]]), r"discharges\[0\] holds nan, expected whole"),
         (dict(discharges=[[5, np.inf]]), r"discharges\[0\] holds inf, expected whole"),
         (dict(discharges=[["a"]]), r"discharges\[0\] has shape"),
-        (dict(discharges=[5, 9]), r"discharges\[0\] has shape \(\).*for each motor unit"),
+        (dict(discharges=[5, 9]), r"discharges\[0\] has shape \(\).*times of a motor unit"),
         (dict(discharges=[np.array([True, False])]), r"discharges\[0\] has .*dtype bool"),
         (dict(discharges=[[1j]]), r"discharges\[0\] has .*dtype complex128"),
-        (dict(discharges=[[1]], pnr=[30, 31]), r"pnr has shape \(2,\).*1 motor units"),
-        (dict(discharges=[[1]], pnr=["good"]), r"pnr=\['good'\] must be numbers in dB"),
+        (
+            dict(discharges=[[1]], pnr=[30, 31]),
+            r"pnr=\[30, 31\] must be a number in dB for each of the 1 motor units",
+        ),
+        (dict(discharges=[[1]], pnr=["good"]), r"pnr=\['good'\] must be a number in dB"),
         (dict(grid=np.zeros((2, 2))), "grid is a ndarray, expected a Grid"),
         (dict(grid=rectangular_grid()), "grid has 64 electrodes.*2 channels"),
     ],
@@ -132,7 +136,7 @@ def test_crop_moves_discharges_with_the_signal():
     assert recording.emg[0, 0] == 50 and recording.n_samples == 110
     assert recording.discharges[0].tolist() == [10, 100] and recording.pnr.tolist() == [31]
     assert recording.crop(0.1, np.inf).n_samples == 100
-    with pytest.raises(ValueError, match=r"start_s=3, stop_s=4 must hold"):
+    with pytest.raises(ValueError, match=r"start_s=3, stop_s=4 must hold samples of the 1\.10 s"):
         recording.crop(3, 4)
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import pandas as pd
 import pytest
 from random_results import random_results
@@ -11,21 +13,29 @@ STEMS = list(published.items()["item"])
 NOTE = "SYNTHETIC data, 9 recordings at 10, 30, 50 % MVC; results/protocol.csv, 5 folds"
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """All 22 items as stand-ins, Table 7 as the comparison writes it."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "OUTPUT", folder)
+        patch.setattr(results, "read", lambda name: random_results())
+        for stem in STEMS:
+            kind = stem.split("_")[0]
+            for suffix in report.SUFFIXES[kind]:
+                file = paths.output_folder("out", f"{kind}s") / f"{stem}.{suffix}"
+                file.write_text(f"# {NOTE}\nmetric,mean\n")
+        runs = scores.scores(scores.read())
+        best = comparison.best_settings(runs, runs)
+        tables.save(comparison.compare(runs, best), "table_07", "out", NOTE)
+        tables.save(comparison.compare_pairs(runs, best), "table_07_pairs", "out", NOTE)
+    return folder
+
+
+@pytest.fixture
+def project(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "OUTPUT", tmp_path)
-    monkeypatch.setattr(results, "read", lambda name: random_results())
-    for stem in STEMS:
-        kind = stem.split("_")[0]
-        for suffix in report.SUFFIXES[kind]:
-            file = paths.output_folder("out", f"{kind}s") / f"{stem}.{suffix}"
-            file.write_text(f"# {NOTE}\nmetric,mean\n")
-    runs = scores.scores(scores.read())
-    best = comparison.best_settings(runs, runs)
-    tables.save(comparison.compare(runs, best), "table_07", "out", NOTE)
-    tables.save(comparison.compare_pairs(runs, best), "table_07_pairs", "out", NOTE)
-    return tmp_path / "out"
+    return shutil.copytree(whole / "out", tmp_path / "out")
 
 
 def items():
@@ -99,7 +109,7 @@ def test_report_as_markdown_and_html(project):
     report.write("out")
     markdown = (project / "tables/reproduction_report.md").read_text()
     assert "[figures/figure_04.pdf](../figures/figure_04.pdf)" in markdown
-    assert "a < b \\| c" in markdown and "22 items: " in markdown
+    assert "T1||a < b \\| c\n" in markdown and "22 items: " in markdown
     assert f"# Trends\n\n{report.TREND_RULE} {NOTE}.\n" in markdown
     page = (project / "tables/reproduction_report.html").read_text()
     assert '<a href="../figures/figure_04.pdf">' in page and "a &lt; b | c" in page

@@ -1,17 +1,21 @@
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from random_results import random_results
 from test_scores import read
 
-from hdsemg_nb import paths
 from hdsemg_nb.chapters import comparison, score_figures, scores, window_and_step
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
-    return tmp_path / "out" / "figures"
+def drawn_figures(monkeypatch):
+    figures = []
+    monkeypatch.setattr(score_figures, "save", lambda figure, *about: figures.append(figure))
+    monkeypatch.setattr(scores, "GRID", {"window": (20, 140), "step": (10, 50)})
+    yield figures
+    for figure in figures:
+        plt.close(figure)
 
 
 @pytest.fixture
@@ -26,63 +30,74 @@ def ax():
     plt.close(figure)
 
 
-def compared(runs, stem, by_intensity=False):
-    of = (runs, comparison.shortest_settings(), by_intensity)
-    draw = comparison.draw_networks_by_intensity if by_intensity else None
-    draw = draw or comparison.draw_networks_compared
-    draw(comparison.compare(*of), comparison.compare_pairs(*of), runs, stem, "out", "note")
+def titles(figure):
+    return [ax.get_title(loc="left") for ax in figure.axes]
 
 
-def grid(runs, stem, by_intensity=False):
-    table = window_and_step.window_and_step(runs, "ML-DRSNet", by_intensity)
-    draw = window_and_step.draw_intensities if by_intensity else None
-    draw = draw or window_and_step.draw_window_and_step
-    draw(table, runs, stem, "out", "note")
+def test_window_and_step_over_all_intensities_and_by_intensity(runs, drawn_figures):
+    for by_intensity, draw in enumerate(
+        [window_and_step.draw_window_and_step, window_and_step.draw_intensities]
+    ):
+        table = window_and_step.window_and_step(runs, "ML-DRSNet", bool(by_intensity))
+        draw(table, runs, "stem", "out", "note")
+    together, apart = drawn_figures
+    assert titles(together) == ["a", "b", "c", "d"] and len(apart.axes) == 4 * 3
+    mean = table.query("metric == 'f1' and mvc == 30")["mean"].mean()
+    assert titles(apart)[1] == f"b  30 % MVC: mean {mean:.2f}"
+    assert [ax.get_ylabel() for ax in apart.axes[:4]] == ["F1-score (0 to 1)", "", "", (
+        "Sensitivity (0 to 1)"
+    )]  # fmt: skip
+    legend = [text.get_text() for text in apart.legends[0].get_texts()]
+    assert legend == ["S = 10", "S = 50", "mean of the bars", "one recording (n = 2)",
+                      "published mean ± SD"]  # fmt: skip
 
 
-@pytest.mark.parametrize("draw", [grid, compared])
-def test_figures_are_drawn_with_all_runs_and_with_some(runs, project, draw):
+def test_networks_over_all_intensities_and_by_intensity(runs, drawn_figures):
+    for by_intensity, draw in enumerate(
+        [comparison.draw_networks_compared, comparison.draw_networks_by_intensity]
+    ):
+        of = (runs, comparison.shortest_settings(), bool(by_intensity))
+        pairs = comparison.compare_pairs(*of)
+        draw(comparison.compare(*of), pairs.assign(stars="*"), runs, "stem", "out", "note")
+    together, apart = drawn_figures
+    assert titles(together) == ["a", "b", "c", "d"]
+    assert titles(apart) == [f"{x} % MVC" for x in (
+        "a  10", "c  30", "e  50", "b  10", "d  30", "f  50",
+    )]  # fmt: skip
+    marks = [[text.get_text() for text in ax.texts] for ax in (together.axes[0], apart.axes[0])]
+    assert marks == [["* (*)"] * 3, ["*"] * 3]
+    names = [tick.get_text() for tick in apart.axes[0].get_xticklabels()]
+    assert names == [f"{name}\n20 / 10" for name in ("ML-DRSNet", "ML-DCNN", "MT-DCNN")]
+
+
+def test_without_runs_and_without_pairs_the_figure_says_so(runs, drawn_figures):
     some = runs.query("network == 'ML-DCNN' and mvc == 30")
-    draw(runs, "all")
-    draw(some, "some", by_intensity=True)
-    assert all((project / f"{stem}.png").stat().st_size > 10_000 for stem in ("all", "some"))
-
-
-def test_the_map_says_what_is_not_run_yet(runs, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(window_and_step, "save", lambda figure, *about: drawn.append(figure))
-    window_and_step.draw_map(runs.query("network != 'MT-DCNN' and window == 20"), "out", "note")
-    texts = [[text.get_text() for text in ax.texts] for ax in drawn[0].axes]
-    assert [some.count("not\nrun\nyet") for some in texts] == [18, 18, 20]
-    assert sum("n = 6" in text for text in texts[0]) == 2
-
-
-def test_figures_are_reproducible_byte_for_byte(runs, project):
-    for stem in ("one", "other"):
-        compared(runs, stem)
-    for suffix in ("pdf", "png"):
-        one, other = ((project / f"{stem}.{suffix}").read_bytes() for stem in ("one", "other"))
-        assert one == other
+    of = (some, comparison.shortest_settings())
+    pairs = comparison.compare_pairs(*of)
+    comparison.draw_networks_compared(comparison.compare(*of), pairs, some, "stem", "out", "note")
+    assert [text.get_text() for text in drawn_figures[0].axes[0].texts] == [" not run yet"] * 2
+    legend = [text.get_text() for text in drawn_figures[0].legends[0].get_texts()]
+    assert legend[0] == "no test: fewer than two networks of full width"
 
 
 def drawn(ax, runs, kept="window > 0"):
     """Bars of a table of the network's precision, by window and step."""
     runs = runs.query(kept)
     table = window_and_step.window_and_step(runs, "ML-DRSNet").query("metric == 'precision'")
-    score_figures.draw_bars(ax, table, runs, "window", "step", ["0.5"] * 5)
+    score_figures.draw_bars(ax, table, runs, "window", "step", ["0.5"] * 20)
     middle = [round(bar.get_x() + bar.get_width() / 2, 6) for bar in ax.patches]
-    means = table.dropna(subset="mean").sort_values(["step", "window"])["mean"]
+    means = table.dropna(subset="mean")["mean"]
     return [(x, bar.get_height()) for x, bar in zip(middle, ax.patches, strict=True)], means
 
 
 def test_bars_points_and_published_values_are_those_of_the_tables(ax, runs):
     bars, means = drawn(ax, runs)
     assert [height for _, height in bars] == pytest.approx(means.tolist())
-    assert [x for x, _ in bars] == [-0.32, 2.68, 0.32, 3.32]  # W 20, 140 at S 10, then at S 50
-    points = [y for dots in ax.collections for _, y in dots.get_offsets()]
-    assert set(runs.query("network == 'ML-DRSNet'")["precision"]) <= set(points)
-    diamonds = [line for line in ax.lines if line.get_marker() == "D"]
-    assert sorted(diamonds[0].get_ydata()) == [0.86, 0.93]  # 20/10 and 20/50
+    assert [x for x, _ in bars] == [-0.32, 0.32, 2.68, 3.32]  # S 10 and 50 at W 20, then 140
+    lines = {line.get_marker(): line.get_ydata() for line in ax.lines}
+    assert sorted(lines["o"]) == sorted(runs.query("network == 'ML-DRSNet'")["precision"])
+    given = [y for y in lines["D"] if not np.isnan(y)]
+    assert sorted(given) == [0.86, 0.93]  # 20/10 and 20/50
 
 
 def test_a_bar_alone_stands_in_its_place_and_the_others_say_so(ax, runs):
@@ -96,7 +111,7 @@ def test_a_bar_alone_stands_in_its_place_and_the_others_say_so(ax, runs):
 
 def test_narrow_stand_ins_are_hatched(ax, runs):
     drawn(ax, runs.assign(width=runs["step"].map({10: 0.125, 50: 1.0})))
-    assert [bool(bar.get_hatch()) for bar in ax.patches] == [True, True, False, False]
+    assert [bool(bar.get_hatch()) for bar in ax.patches] == [True, False, True, False]
 
 
 def test_brackets_bear_the_stars_of_both_kinds_of_blocks(ax):

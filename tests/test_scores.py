@@ -153,7 +153,7 @@ def test_the_largest_complete_part_of_the_runs():
 
 
 def test_printed_as_in_the_paper(monkeypatch):
-    rows = read(monkeypatch, random_results())
+    rows = read(monkeypatch, random_results(2, (20, 140), (50,)))
     table = window_and_step.window_and_step(scores.scores(rows), "ML-DRSNet")
     shown = scores.printed(table).set_index(["W (samples)", "S (samples)"])
     ours, published, difference = shown.loc[(20, 50)].to_dict("records")

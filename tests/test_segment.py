@@ -225,10 +225,10 @@ def test_normalisation_needs_training_samples_and_its_channels():
     for n in (0, 1):
         with pytest.raises(ValueError, match=f"mask holds {n} training samples"):
             segment.fit_normalisation(emg, np.arange(500) < n)
-    with pytest.raises(ValueError, match="emg has 1 channels, expected 2 as in the training"):
+    with pytest.raises(ValueError, match="emg has 1 channels, expected 2 as trained"):
         segment.fit_normalisation(emg, np.ones(500, bool)).apply(emg[:1])
     emg[0, 7] = np.nan
-    with pytest.raises(ValueError, match="every one finite"):
+    with pytest.raises(ValueError, match="2 or more finite ones"):
         segment.fit_normalisation(emg, np.ones(500, bool))
 
 

@@ -9,7 +9,7 @@ def test_the_synthetic_source_is_the_cohort(monkeypatch):
 
 
 def test_unknown_source_and_missing_folder_are_named():
-    with pytest.raises(ValueError, match="source='hug' must be one of"):
+    with pytest.raises(ValueError, match="source='hug' must be 'synthetic', 'hug2021'"):
         load_recordings("hug")
     with pytest.raises(ValueError, match="folder='' must name the folder"):
         load_recordings("hug2021")

@@ -183,6 +183,13 @@ def test_flat_is_a_time_not_a_number_of_samples(decoder, two_units, monkeypatch)
     assert not any(d.problem for d in decoder.stream(fs).push(quiet, 0))
 
 
+def test_at_a_low_rate_three_equal_samples_are_no_fault(decoder, two_units, monkeypatch):
+    monkeypatch.setattr(decoder, "fs", 1000)
+    emg = two_units.emg[:, :600].copy()
+    emg[:, 300:305] = 40.25  # 5 ms
+    assert not any(d.problem for d in decoder.stream(1000).push(emg, 0))
+
+
 @pytest.mark.parametrize("unit", [1e-3, 1e-6])  # mV, V
 def test_a_signal_in_another_unit_is_withheld(unit, decoder, two_units):
     emg = (two_units.emg[:, :600] * unit).astype(np.float32)

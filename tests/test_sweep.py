@@ -16,7 +16,7 @@ import torch
 import yaml
 from distributed import LocalCluster
 
-from hdsemg_nb import cluster, forecast, metrics, paths, results, segment, studies, sweep, tables
+from hdsemg_nb import cluster, metrics, paths, results, segment, studies, sweep, tables
 from hdsemg_nb.datasets import fetch_sample
 from hdsemg_nb.decoders import FILTER, OURS, Run
 from hdsemg_nb.recording import Recordings
@@ -280,26 +280,6 @@ def test_a_killed_sweep_goes_on_where_it_was(compute, script, tmp_path):
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
 
 
-def test_dry_run_counts_what_is_left(compute, workers, two, tmp_path):
-    runs = [dataclasses.replace(RUN, epochs=3, step=step) for step in (10, 20)] + [
-        Run("MT-DCNN", 20, 50, split="blocked"),
-        Run(FILTER, 20, 50),
-    ]
-    compute(two, runs[:1], tmp_path)
-    table = forecast.dry_run(two, runs, tmp_path, scheduler=workers.scheduler_address)
-    assert table["network"].tolist() == ["ML-DCNN", "MT-DCNN", FILTER, "all"]
-    assert table["runs"].tolist() == [4, 2, 2, 8] and table["done"].tolist() == [2, 0, 0, 2]
-    n = len(segment.window_starts(two[0].n_samples, 20, 50))
-    folds = segment.split_folds(n, 20, 50, split="blocked")
-    expected = 2 * 100 * sum(len(fold.train) for fold in folds)
-    assert table["training_windows"][1] == expected
-    assert table["training_windows"][3] == table["training_windows"][:3].sum()
-    hours = table["training_windows"] / table["windows_per_second"] / 3600
-    assert table["hours"][:2].tolist() == pytest.approx(hours[:2].astype(float).tolist())
-    assert table["hours"][3] == pytest.approx(table["hours"][:2].sum())
-    assert (table["windows_per_second"][:2] > 10).all()
-
-
 def test_processes_share_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(cluster, "LocalCluster", lambda **settings: nullcontext(settings))
@@ -308,12 +288,6 @@ def test_processes_share_a_gpu(monkeypatch):
         assert settings["n_workers"] == cluster.ON_A_GPU
     with cluster.connect(workers=5) as settings:
         assert settings["n_workers"] == 5
-
-
-def test_dry_run_leaves_out_what_is_known(compute, workers, two, tmp_path):
-    known = compute(two, [RUN], tmp_path / "before")
-    table = forecast.dry_run(two, [RUN], tmp_path, scheduler=workers.scheduler_address, known=known)
-    assert table["done"].tolist() == [2, 2] and table["training_windows"].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("seconds", [None, 1.0, 1000.0])

@@ -47,7 +47,9 @@ def test_same_seed_same_recording_and_other_seed_another(simulation):
     assert not np.isclose(one, other).any()
 
 
-def test_grid_moved_by_a_row_sees_the_next_row(simulation):
+def test_grid_moved_by_a_row_sees_the_next_row(simulation, monkeypatch):
+    none = np.arange(0), np.arange(0), np.empty(0)
+    monkeypatch.setattr(model, "_separable", lambda *_: none)  # the labels take the most time
     moved = simulate(1, 10, 5, electrodes=electrode_positions() + [0, 8]).recording.emg
     still = simulation.recording.emg
     row = range(54, 59)  # channels of row 11; the next five are row 12
@@ -124,7 +126,7 @@ def test_number_of_labelled_units_follows_the_paper():
 
 
 def test_cohort_is_simulated_once_and_read_back_unchanged(tmp_path, monkeypatch, simulation):
-    settings = dict(mvc=(10,), seconds=5, seed=3, folder=tmp_path, workers=1, progress=False)
+    settings = dict(mvc=(10,), seconds=5, seed=3, folder=tmp_path)
     monkeypatch.setattr(cohort, "simulate", lambda *_: simulation)
     recordings, written = synthetic_cohort(1, **settings), simulation.recording
     monkeypatch.setattr(cohort, "simulate", None)  # a second simulation would fail
@@ -145,7 +147,7 @@ def test_a_damaged_file_is_named_set_aside_and_simulated_again(
 ):
     monkeypatch.setattr(cohort, "simulate", lambda *_: simulation)
     settings = dict(mvc=[10], seconds=5, seed=np.int64(0))
-    recordings = synthetic_cohort(1, **settings, folder=tmp_path, progress=False)
+    recordings = synthetic_cohort(1, **settings, folder=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:left])
     with pytest.warns(UserWarning, match=rf"{path.stem}\.npz is damaged .*set aside"):

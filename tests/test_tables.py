@@ -46,7 +46,9 @@ def test_a_table_cut_short_is_named(folder):
 
 
 def test_settings_that_are_the_defaults_are_left_out_and_come_back(folder):
-    table = pd.DataFrame({"network": ["ML-DCNN"], "window": [20], "step": [10], "epochs": [100]})
+    table = pd.DataFrame(
+        {"network": ["ML-DCNN"], "window": [20], "step": [10], "epochs": [100], "tp": [1]}
+    )
     results.save(table.assign(seed=1, split="shuffled", patience=None), "results/t.csv", "note")
     assert "epochs" not in (paths.PROJECT / "results/t.csv").read_text()
     read = results.read("results/t.csv")

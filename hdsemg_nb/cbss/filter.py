@@ -13,7 +13,7 @@ from hdsemg_nb.recording import discharge_times
 from hdsemg_nb.segment import spike_triggered_average
 
 
-def pulse_to_noise_ratio(source, discharges, exclude=3):
+def pulse_to_noise_ratio(source, discharges):
     """Pulse-to-noise ratio of one motor unit.
 
     10 log10 of the mean squared source at the discharges over the mean square of its positive
@@ -26,9 +26,8 @@ def pulse_to_noise_ratio(source, discharges, exclude=3):
     ----------
     source : numpy.ndarray, shape (samples,)
     discharges : array_like of int
-        Discharge times as samples of the source.
-    exclude : int
-        Samples to both sides of a discharge that count neither as pulse nor as noise.
+        Discharge times as samples of the source; three samples to both sides of each count neither
+        as pulse nor as noise.
 
     Returns
     -------
@@ -38,12 +37,18 @@ def pulse_to_noise_ratio(source, discharges, exclude=3):
     source = np.asarray(source)
     discharges = discharge_times(discharges, n_samples=len(source))
     noise = source > 0
-    around = discharges[:, None] + np.arange(-exclude, exclude + 1)
+    around = discharges[:, None] + np.arange(-3, 4)
     noise[np.clip(around, 0, len(source) - 1)] = False
     if len(discharges) == 0 or not noise.any():
         return float("nan")
     power = np.square(source, dtype=np.float64)
     return float(10 * np.log10(power[discharges].mean() / power[noise].mean()))
+
+
+def peaks(source, fs, least=None):
+    """Peaks of a source, not lower than `least`, no two within the refractory time."""
+    distance = max(1, round(REFRACTORY_MS * fs / 1000))
+    return find_peaks(source, height=least, distance=distance)[0]
 
 
 def sound_channels(recorded, emg):
@@ -104,12 +109,10 @@ def extended_covariance(emg, n_lags):
     """
     channels, n = emg.shape
     emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
-    blocks = [emg[:, : n - lag] @ emg[:, lag:].T / n for lag in range(n_lags)]
-    covariance = np.empty((channels, n_lags, channels, n_lags))
-    for k in range(n_lags):
-        for j in range(n_lags):
-            covariance[:, k, :, j] = blocks[j - k] if j >= k else blocks[k - j].T
-    covariance = covariance.reshape(channels * n_lags, -1)
+    later = [emg[:, : n - lag] @ emg[:, lag:].T / n for lag in range(n_lags)]
+    later += [products.T for products in later[:0:-1]]  # block of lag -k at position -k
+    covariance = np.array([[later[j - k] for j in range(n_lags)] for k in range(n_lags)])
+    covariance = covariance.transpose(2, 0, 3, 1).reshape(channels * n_lags, -1)
     eigenvalues = np.linalg.eigvalsh(covariance)
     added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
     return covariance + np.eye(len(covariance)) * added
@@ -135,8 +138,6 @@ class MotorUnitFilter:
         Extension R: consecutive samples of every channel the filter sees at once.
     largest_lag : int
         Largest constant lag tried to both sides, in samples.
-    refractory_ms : float
-        Least time between two discharges of a motor unit.
 
     Attributes
     ----------
@@ -148,7 +149,7 @@ class MotorUnitFilter:
 
     n_lags: int = 16
     largest_lag: int = 32
-    refractory_ms: float = REFRACTORY_MS
+    refractory_ms = REFRACTORY_MS
 
     def fit(self, recording, mask=None):
         """Fit the filters to the discharge times of a recording.
@@ -171,12 +172,11 @@ class MotorUnitFilter:
             samples, or every channel is dead.
         """
         mask = np.ones(recording.n_samples, bool) if mask is None else mask
-        sizes = dict(n_lags=self.n_lags, largest_lag=self.largest_lag)
-        (self.weights_,), self.lags_ = filter_bank(recording, mask, **sizes)
+        sizes = (0,), self.n_lags, self.largest_lag
+        (self.weights_,), self.lags_ = filter_bank(recording, mask, *sizes)
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
-        source = self.source(recording.emg)
-        self.thresholds_ = np.array([self._threshold(s, mask) for s in source])
+        self.thresholds_ = np.array([self._threshold(s, mask) for s in self.source(recording.emg)])
         return self
 
     def source(self, emg):
@@ -198,10 +198,8 @@ class MotorUnitFilter:
             When `emg` has other channels than the training, or a sample that is not finite.
         """
         if len(emg) != len(self.mean_) or not np.isfinite(emg).all():
-            raise ValueError(
-                f"emg has shape {np.shape(emg)}, expected ({len(self.mean_)}, samples) as in the "
-                "training, every sample finite"
-            )
+            shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
+            raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
         emg = (emg - self.mean_).astype(np.float32)
         reach = self.largest_lag + self.n_lags
         padded = np.pad(emg, ((0, 0), (reach, reach)))
@@ -227,16 +225,12 @@ class MotorUnitFilter:
             Discharge times of each motor unit as 0-based samples of `emg`.
         """
         pairs = zip(self.source(emg), self.thresholds_, strict=True)
-        return [self._peaks(source, threshold) for source, threshold in pairs]
-
-    def _peaks(self, source, least):
-        distance = max(1, round(self.refractory_ms * self.fs_ / 1000))
-        return find_peaks(source, height=least, distance=distance)[0]
+        return [peaks(source, self.fs_, threshold) for source, threshold in pairs]
 
     def _threshold(self, source, mask):
         """Middle between the two classes of peaks of the training samples."""
-        peaks = self._peaks(source, 0)
-        heights = source[peaks[mask[peaks]]]
+        found = peaks(source, self.fs_, 0)
+        heights = source[found[mask[found]]]
         return kmeans(heights, np.percentile(heights, [50, 100]))[0].mean()
 
 
@@ -271,14 +265,9 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
         As `MotorUnitFilter.fit`.
     """
     if not mask.any() or n_lags < 1:
-        raise ValueError(
-            f"mask holds {mask.sum()} training samples and n_lags={n_lags}, expected 1 at least"
-        )
+        raise ValueError(f"mask holds {mask.sum()} training samples, n_lags={n_lags}: none")
     if recording.n_motor_units == 0:
-        raise ValueError(
-            "recording has no motor units; a filter is fitted to discharge times: `decompose` it "
-            "first, or read a recording that is decomposed"
-        )
+        raise ValueError("recording has no motor units to fit a filter to: `decompose` it first")
     emg = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
     sound = sound_channels(recording.emg[:, mask], emg)
     averages = _averages(emg[sound], recording.discharges, mask, n_lags, largest_lag)
@@ -305,11 +294,9 @@ def _averages(emg, discharges, mask, n_lags, largest_lag):
         times = times[mask[times]]
         average = spike_triggered_average(emg, times, width)
         if len(times) < 2 or not average.any():
-            raise ValueError(
-                f"motor unit {unit} has {len(times)} discharges in the training samples; a filter "
-                f"needs at least 2, {width // 2} samples or more from the ends of the signal: "
-                "leave the unit out or train on a longer signal"
-            )
+            has = f"motor unit {unit} has {len(times)} discharges in the training samples"
+            needs = f"a filter needs at least 2, {width // 2} samples or more from the ends"
+            raise ValueError(f"{has}; {needs}: leave the unit out or train on a longer signal")
         pieces = np.lib.stride_tricks.sliding_window_view(average, n_lags, axis=1)
         averages.append(pieces.transpose(1, 0, 2).reshape(2 * largest_lag + 1, -1))
     return np.array(averages)

@@ -5,7 +5,6 @@ A narrow stand-in is shown and not tested.
 
 from itertools import product
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -13,15 +12,16 @@ from matplotlib.lines import Line2D
 from hdsemg_nb import stats
 from hdsemg_nb.chapters import published, scores
 from hdsemg_nb.chapters.published import NOT_GIVEN
-from hdsemg_nb.chapters.score_figures import add_legend, draw_bars, label, panels
+from hdsemg_nb.chapters.score_figures import draw_bars, draw_panels
 from hdsemg_nb.chapters.scores import INTENSITIES, LABELS, METRICS, NOT_RUN, RECORDING, SETTINGS
 from hdsemg_nb.decoders import PAPER_NETWORKS
-from hdsemg_nb.figures import NETWORK_COLOURS, STYLE, save
+from hdsemg_nb.figures import NETWORK_COLOURS
 
 PAIR_COLUMNS = [
-    *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "stars", "chi_square", "df"),
-    *("kendall_w", "n_blocks", "friedman_p", "p_exact", "left_out"),
+    *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "stars", "p_exact"),
+    *("chi_square", "df", "friedman_p", "kendall_w", "n_blocks", "left_out"),
 ]
+STARS = "*** p < 0.001, ** p < 0.01, * p < 0.05"  # as `stats.stars`
 
 
 def best_settings(runs, validation):
@@ -94,9 +94,8 @@ def compare(runs, settings, by_intensity=False):
     table = settings[columns].merge(scores.summary(runs, by_intensity), on=SETTINGS)
     order = ["setting", "mvc"] if by_intensity else ["setting"]
     table = table.sort_values(order, kind="stable", ignore_index=True)
-    window, step = table["published_window"], table["published_step"]
-    found = scores.beside(table.assign(window=window, step=step))
-    return found.assign(window=table["window"], step=table["step"])
+    theirs = table.assign(window=table["published_window"], step=table["published_step"])
+    return scores.beside(theirs).assign(window=table["window"], step=table["step"])
 
 
 def compare_pairs(runs, settings, by_intensity=False):
@@ -114,80 +113,51 @@ def compare_pairs(runs, settings, by_intensity=False):
     Returns
     -------
     pandas.DataFrame
-        setting, mvc, metric, blocks, then `stats.pairs`, p_exact (exact, corrected for ties),
-        left_out (blocks), then the published p as in `published.beside_p_values`; agrees is "not
-        run yet" where not all three networks are compared, or not at all the paper's intensities.
-        No row without two networks.
+        setting, mvc, metric, blocks, then `stats.pairs`, left_out (blocks), and the published p as
+        in `published.beside_p_values`; agrees is "not run yet" where not all three networks are
+        compared, or not at all the paper's intensities. No row without two networks.
     """
     chosen = settings[["setting", *SETTINGS]].merge(runs[runs["width"] == 1])
-    tables, overs = [], ["participants"] if by_intensity else ["recordings", "participants"]
-    chosen = chosen if by_intensity else chosen.assign(mvc_of="all")
-    by = ["setting", "mvc" if by_intensity else "mvc_of"]
-    for ((setting, mvc), some), metric in product(chosen.groupby(by, sort=False), METRICS):
-        row = {"setting": setting, "mvc": mvc, "metric": metric}
-        tables += [_pairs(some, row, over) for over in overs]
-    tables = [table for table in tables if len(table)]
-    found = pd.concat(tables) if tables else pd.DataFrame(columns=PAIR_COLUMNS)
-    table = published.beside_p_values(found.reset_index(drop=True))
+    kinds = ["participants"] if by_intensity else ["recordings", "participants"]
+    groups = chosen.assign(of=chosen["mvc"] if by_intensity else "all")
+    tables = [
+        _pairs(some, metric, over).assign(setting=setting, mvc=mvc)
+        for (setting, mvc), some in groups.groupby(["setting", "of"], sort=False)
+        for metric, over in product(METRICS, kinds)
+    ]
+    found = pd.concat([pd.DataFrame(), *tables], ignore_index=True).reindex(columns=PAIR_COLUMNS)
+    table = published.beside_p_values(found)
     like = (table["df"] == 2) & (by_intensity or set(chosen["mvc"]) >= set(INTENSITIES))
     judged = table["agrees"] != NOT_GIVEN
     return table.assign(agrees=table["agrees"].mask(judged & ~like, NOT_RUN))
 
 
-def _pairs(runs, row, over):
-    """Rows of `compare_pairs` of one metric; none without two networks and a complete block."""
-    complete, left_out = blocks(runs, row["metric"], over)
+def _pairs(runs, metric, over):
+    """Rows of `compare_pairs`; none without two networks and a complete block."""
+    table = runs.pivot(index=RECORDING, columns="network", values=metric)
+    complete = table[[name for name in PAPER_NETWORKS if name in table]].dropna()
+    lacking = table.index.drop(complete.index)
+    if over == "participants":
+        complete = complete.groupby("subject").mean()
     if complete.shape[1] < 2 or complete.empty:
         return pd.DataFrame()
-    table = stats.pairs(complete)
-    exact = stats.wnmt(complete, "exact", ties="corrected")
-    p_exact = [exact.loc[a, b] for a, b in zip(table["a"], table["b"], strict=True)]
-    return table.assign(**row, blocks=over, p_exact=p_exact, left_out=", ".join(left_out))[
-        PAIR_COLUMNS
-    ]
-
-
-def blocks(runs, metric, over="recordings"):
-    """Blocks x treatments of a metric for `stats`: complete blocks only.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Scores with one row per recording and network.
-    metric : str
-    over : {"recordings", "participants"}
-        "participants": mean over the recordings of each.
-
-    Returns
-    -------
-    complete : pandas.DataFrame, shape (blocks, networks)
-    left_out : list of str
-        Recordings that lack a network, or its score, and so are left out.
-    """
-    table = runs.pivot(index=RECORDING, columns="network", values=metric)
-    table = table[[name for name in PAPER_NETWORKS if name in table]]
-    lacking = table[table.isna().any(axis=1)]
-    left_out = [f"{subject} {mvc} %" for subject, mvc in lacking.index]
-    complete = table.drop(index=lacking.index)
-    return (complete.groupby("subject").mean() if over == "participants" else complete), left_out
+    left_out = ", ".join(f"{subject} {mvc} %" for subject, mvc in lacking)
+    return stats.pairs(complete).assign(metric=metric, blocks=over, left_out=left_out)
 
 
 def printed_pairs(table):
     """Table of `compare_pairs` as people read it, numbers with three digits."""
     numbers = ["p", "p_exact", "chi_square", "friedman_p", "kendall_w"]
     text = {name: table[name].map(_three_digits) for name in numbers}
-    columns = ["a", "b", "higher", "p", "stars", "p_exact", "published_p", "agrees"]
-    tests = ["chi_square", "df", "friedman_p", "kendall_w", "n_blocks", "left_out"]
     table = table.assign(**text, metric=table["metric"].map(LABELS))
-    return table[["setting", "mvc", "metric", "blocks", *columns, *tests]]
+    return table.drop(columns=["published_higher", "difference"])
 
 
 def _three_digits(x):
     return "<1e-10" if x < 1e-10 else f"{x:.3g}"  # the asymptotic law is no finer
 
 
-@plt.rc_context(STYLE)
-def draw_networks_compared(table, pairs, runs, stem, output, note):
+def draw_networks_compared(table, pairs, runs, *about):
     """Figures 8 and 10: the networks over all intensities, with brackets of significance.
 
     Bars are means over recordings with the standard deviation. Stars over the recordings, as in
@@ -200,58 +170,36 @@ def draw_networks_compared(table, pairs, runs, stem, output, note):
         From `compare` and `compare_pairs`, one setting.
     runs : pandas.DataFrame
         From `scores.scores`.
-    stem, output, note : str
-        See `figures.save`.
-
-    Returns
-    -------
-    IPython.display.Image
+    *about : str
+        stem, output and note of `figures.save`.
     """
-    figure, axes = panels(1, len(METRICS), 68)
-    for ax, metric in zip(axes[0], METRICS, strict=True):
-        _draw_networks(ax, *(x[x["metric"] == metric] for x in (table, pairs)), runs)
-        ax.set_ylabel(label(metric))
-    key = "*** p < 0.001, ** p < 0.01, * p < 0.05 over recordings (participants)"
-    return _finish(figure, axes, table, pairs, key, stem, output, note)
+    key = f"{STARS} over recordings (participants)"
+    return _draw(table, pairs, runs, about, key, METRICS, rows=1, height_mm=68)
 
 
-@plt.rc_context(STYLE)
-def draw_networks_by_intensity(table, pairs, runs, stem, output, note):
+def draw_networks_by_intensity(table, pairs, runs, *about):
     """Figures 9 and 11: precision and identified motor units of the networks by intensity.
 
     Parameters as for `draw_networks_compared`, the tables by intensity.
     """
-    intensities, metrics = table["mvc"].unique(), ["precision", "n_identified"]
-    figure, axes = panels(2, len(intensities), 115, sharey="row")
-    for (row, column), ax in np.ndenumerate(axes):
-        metric, mvc = metrics[row], intensities[column]
-        of_panel = [x[(x["metric"] == metric) & (x["mvc"] == mvc)] for x in (table, pairs)]
-        _draw_networks(ax, *of_panel, runs)
-        letter = chr(ord("a") + 2 * column + row)  # paper, Figure 11: a and b at 10 % MVC
-        ax.set(title=f"{letter}  {mvc} % MVC", ylabel=label(metric) if column == 0 else "")
-    key = "*** p < 0.001, ** p < 0.01, * p < 0.05"
-    return _finish(figure, axes, table, pairs, key, stem, output, note)
+    shape = dict(rows=2, height_mm=115, letters="F", sharey="row")  # a, b at 10 % MVC: Figure 11
+    return _draw(table, pairs, runs, about, STARS, ["precision", "n_identified"], **shape)
 
 
-def _finish(figure, axes, table, pairs, key, stem, output, note):
-    for ax in axes[-1]:
-        ax.set_xlabel("Window / step (samples)")
+def _draw(table, pairs, runs, about, key, metrics, **options):
+    def draw(ax, cells):
+        """Bars of one metric, one for each network, under brackets of significance."""
+        names = scores.shown(cells)["network"].str.replace(" ", "\n")
+        at = cells["window"].astype(str) + " / " + cells["step"].astype(str)
+        networks = list(cells["network"])
+        colours = cells["network"].map(NETWORK_COLOURS)
+        top = draw_bars(ax, cells, runs, "network", "metric", colours)
+        ax.set_xticks(range(len(networks)), names + "\n" + at, fontsize=4.8)
+        _draw_brackets(ax, pairs.merge(cells[["metric", "mvc"]].iloc[:1]), networks.index, top)
+
     key = key if len(pairs) else "no test: fewer than two networks of full width"
-    add_legend(figure, table, [Line2D([], [], ls="", label=key)])
-    return save(figure, stem, output, note)
-
-
-def _draw_networks(ax, cells, pairs, runs):
-    """Bars of one metric, one for each network, under brackets of significance."""
-    networks = list(cells["network"])
-    colours = [NETWORK_COLOURS[network] for network in networks]
-    top = draw_bars(ax, cells, runs, "network", "network", colours)
-    names = scores.shown(cells)["network"].str.replace(" ", "\n")
-    names = [
-        f"{name}\n{c.window} / {c.step}" for name, c in zip(names, cells.itertuples(), strict=True)
-    ]
-    ax.set_xticks(range(len(networks)), names, fontsize=4.8)
-    _draw_brackets(ax, pairs, networks.index, top)
+    label, handles = "Window / step (samples)", [Line2D([], [], ls="", label=key)]
+    return draw_panels(table, draw, metrics, xlabel=label, handles=handles, about=about, **options)
 
 
 def _draw_brackets(ax, pairs, place, top):

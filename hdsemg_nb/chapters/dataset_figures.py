@@ -11,7 +11,6 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import offset_copy
 
 from hdsemg_nb.cbss import MotorUnitFilter
-from hdsemg_nb.chapters.networks import layer_colour
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_traces, save, scale_bar
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.segment import cut, label_borders, labels, window_starts
@@ -198,7 +197,7 @@ def _draw_labels(ax, scene, spans):
 
 
 @plt.rc_context(STYLE)
-def draw_pipeline(recording, run, probabilities, layers, output, note):
+def draw_pipeline(recording, run, probabilities, output, note):
     """Figure 1: the pipeline of the paper, with the signals of one recording inside.
 
     Everything but the probabilities is computed from the recording and the run: the pulse trains
@@ -214,8 +213,6 @@ def draw_pipeline(recording, run, probabilities, layers, output, note):
     probabilities : pandas.DataFrame
         Of windows in a row, each from the fold that tested it: index start, a column for each
         motor unit.
-    layers : pandas.DataFrame
-        `architecture.layer_table` of the network.
     output, note : str
         See `figures.save`; the stem is figure_01.
 
@@ -235,7 +232,10 @@ def draw_pipeline(recording, run, probabilities, layers, output, note):
     c.set_xlabel("Sample")
     _draw_labels(vectors, scene, [run.span])
     _draw_folds(d, recording, run)
-    _draw_layers(e, layers, f"window {recording.n_channels} x {run.window}")
+    sizes = f"{recording.n_channels} x {run.window}", "layers of\nFigure 3"
+    words = "\n↓\n".join([*sizes, f"sigmoid\nM = {recording.n_motor_units}"])
+    e.text(0.5, 0.5, words, ha="center", va="center")
+    e.set(xticks=[], yticks=[])
     label = labels(recording.discharges, starts, run.window, run.span)
     _draw_output(f, label, probabilities.to_numpy())
     titles = {b: "b  Extended, whitened, separated: pulse trains", vectors: "labels from b"}
@@ -291,24 +291,6 @@ def _draw_folds(ax, recording, run):
     ax.set_xlabel(f"{n_shown} of {len(starts)} windows,\n{run.split}")
     patches = [Patch(fc=colour, ec="k", lw=0.4, label=name) for name, colour in SETS.items()]
     ax.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=6)
-
-
-def _draw_layers(ax, layers, window):
-    """Layers with weights and pools from top to bottom, equal ones in a row as one box."""
-    stack = _stacked(layers)
-    for row, words in enumerate([window, *stack, "sigmoid"]):
-        colour = layer_colour(words) if 0 < row <= len(stack) else "w"
-        ax.add_patch(Rectangle((0, row + 0.1), 1, 0.8, fc=colour, ec="k", lw=0.6))
-        ax.text(0.5, row + 0.5, words, ha="center", va="center", fontsize=5.5)
-    ax.set(xlim=(0, 1), ylim=(len(stack) + 2, 0))
-    ax.axis("off")
-
-
-def _stacked(layers):
-    names = layers["layer"].str.replace(r" /\d+$", "", regex=True)
-    names = names[~names.str.contains("BN|ReLU|Dropout|Flatten")]
-    runs = names.groupby((names != names.shift()).cumsum())
-    return [f"{len(run)} x {run.iloc[0]}" if len(run) > 1 else run.iloc[0] for _, run in runs]
 
 
 def _draw_output(ax, label, probabilities):

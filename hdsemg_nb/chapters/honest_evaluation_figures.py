@@ -131,6 +131,7 @@ def draw_peers(units, peers, output, note):
             seaborn.scatterplot(means, x=column, y="f1", ax=ax, edgecolor="k", **how)
             ax.get_legend().remove()
             ax.set_xlabel(label if data == names[-1] else "")
+            ax.set_axisbelow(True)
             ax.grid(lw=0.3)
         row[1].set_xscale("log")
     handles, labels = axes[0, 1].get_legend_handles_labels()

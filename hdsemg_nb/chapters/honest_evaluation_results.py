@@ -97,19 +97,20 @@ def compute_decoders(settings):
     s, done = settings["decoders"], _done("honest_decoders", ["subject", "network"])
     trapezoid, runs = (s["mvc"], settings["seconds"], settings["seed"]), _runs(settings, "decoders")
     for participant in [*s["participants"], None]:
-        simulation = simulate(participant, *trapezoid) if participant else None
-        recording = simulation.recording if simulation else fetch_sample()
-        missing = [run for run in runs if (recording.subject, run.network) not in done]
+        subject = f"S{participant:02d}" if participant else "sample"
+        missing = [run for run in runs if (subject, run.network) not in done]
         if not missing:
             continue
+        simulation = simulate(participant, *trapezoid) if participant else None
+        recording = simulation.recording if simulation else fetch_sample()
         truth = simulation.truth.discharges if simulation else None
         versions = robustness.signal_versions(recording, settings["seed"])
         versions |= robustness.grid_versions(participant, *trapezoid) if simulation else {}
         about = {"data": "synthetic" if simulation else "real"}
-        about |= {"subject": recording.subject, "mvc": recording.mvc}
+        about |= {"subject": subject, "mvc": recording.mvc}
         if missing == runs:
             _append("honest_trains", ceilings(recording, runs[0], truth).assign(**about))
-        for run in tqdm(missing, recording.subject):
+        for run in tqdm(missing, subject):
             for stem, table in evaluate(recording, run, versions, truth).items():
                 _append(f"honest_{stem}", table.assign(**about))
 

@@ -48,11 +48,6 @@ def cost_table(windows, n_motor_units, n_channels=64):
     return pd.DataFrame(rows, columns=["network", "window", "parameters", "mmac"])
 
 
-def layer_colour(layer):
-    """Colour of the box of a layer, by its name in `architecture.layer_table`."""
-    return next(colour for kind, colour in KIND_COLOURS.items() if kind in layer)
-
-
 @plt.rc_context(STYLE)
 def draw_networks(layers, block, window, n_channels, output, note):
     """Figure 3: the networks, drawn from the layers of the modules themselves.
@@ -100,7 +95,8 @@ def _draw_chain(ax, boxes, first=0):
     """Boxes from left to right with arrows between them; returns the place after the last."""
     arrow = dict(arrowstyle="->", lw=0.6)
     for i, (layer, output, added) in zip(count(first), boxes, strict=False):
-        ax.add_patch(Rectangle((i - 0.4, 0.42), 0.8, 0.6, fc=layer_colour(layer), ec="k", lw=0.6))
+        colour = next(colour for kind, colour in KIND_COLOURS.items() if kind in layer)
+        ax.add_patch(Rectangle((i - 0.4, 0.42), 0.8, 0.6, fc=colour, ec="k", lw=0.6))
         words = layer.replace(", ", "\n").replace(" ", "\n", 1)
         size = 4.5 if "branches" in layer else 5
         ax.text(i, 0.72, words, ha="center", va="center", fontsize=size)

@@ -49,6 +49,15 @@ def trends():
     return _read("published_trends.csv")
 
 
+def sequences():
+    """What each trend says of means of a metric: their shape from point to point, and the points.
+
+    A point is network/window/step, and /mvc where a trend is along the intensity; * stands for all
+    of the paper's windows or steps, over which the mean is taken.
+    """
+    return _read("published_sequences.csv")
+
+
 def items():
     """The paper's 22 tables and figures: item, what it shows, the table with its numbers."""
     return _read("published_items.csv")
@@ -97,15 +106,13 @@ def beside(ours):
     )
 
 
-def printed(table, digits=2):
+def printed(table):
     """Table of `beside` as people read it, with mean ± SD in one cell.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `beside`, with a column sd.
-    digits : int
-        Decimals.
 
     Returns
     -------
@@ -115,13 +122,13 @@ def printed(table, digits=2):
     """
     numeric = ["mean", "sd", "published_mean", "published_sd", "difference"]
     ours, published = (
-        [_mean_sd(*x, digits) for x in table[columns].itertuples(index=False)]
+        [_mean_sd(*x) for x in table[columns].itertuples(index=False)]
         for columns in (numeric[:2], numeric[2:4])
     )
     return table.drop(columns=numeric).assign(
         ours=ours,
         published=[text or NOT_GIVEN for text in published],
-        difference=["" if pd.isna(x) else f"{x:+.{digits}f}" for x in table["difference"]],
+        difference=["" if pd.isna(x) else f"{x:+.2f}" for x in table["difference"]],
     )
 
 
@@ -179,8 +186,8 @@ def _ordered(table):
     return table.assign(a=a, b=b)
 
 
-def _mean_sd(mean, sd, digits):
+def _mean_sd(mean, sd):
     """Mean ± SD as text; without the SD where there is none, empty without a mean."""
     if pd.isna(mean):
         return ""
-    return f"{mean:.{digits}f}" + ("" if pd.isna(sd) else f" ± {sd:.{digits}f}")
+    return f"{mean:.2f}" + ("" if pd.isna(sd) else f" ± {sd:.2f}")

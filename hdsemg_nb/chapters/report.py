@@ -4,6 +4,7 @@
 project's own by default, and ends with an error when an item is missing or empty.
 """
 
+import csv
 import html
 import sys
 
@@ -26,9 +27,10 @@ TREND_RULE = (
     "paper's protocol at full width."
 )
 GIVEN = {*published.values()["item"], *published.p_values()["item"]}
-NOTHING = {"agrees": "nothing to compare", "by_how_much": NOT_GIVEN}
-NOT_YET = {"agrees": "nothing to compare yet", "by_how_much": "the published cells are not there"}
+NOTHING = ("nothing to compare", NOT_GIVEN)
+NOT_YET = ("nothing to compare yet", "the published cells are not there")
 SUFFIXES = {"table": ("csv", "tex"), "figure": ("pdf", "png")}
+STYLE = "body{font:14px sans-serif;margin:2em}td,th{text-align:left;padding:.3em .8em}"
 
 
 def reproduction(output):
@@ -46,53 +48,49 @@ def reproduction(output):
         "nothing to compare yet" where the published cells are not in the results), by_how_much,
         problem (what is wrong with the files; mostly empty).
     """
-    rows = [
-        {"shows": shows, **_files(output, stem), **_compared(output, numbers)}
-        for stem, shows, numbers in published.items().itertuples(index=False)
-    ]
-    order = ["item", "shows", "file", "data", "agrees", "by_how_much", "problem"]
-    return pd.DataFrame(rows)[order]
+    rows = []
+    for stem, shows, numbers in published.items().itertuples(index=False):
+        kind, number = stem.split("_")
+        folder = paths.output_folder(output, f"{kind}s")
+        files = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES[kind]]
+        bad = ", ".join(file.name for file in files if not _there(file))
+        item, file = f"{kind.title()} {int(number)}", f"{kind}s/{files[0].name}"
+        problem = f"missing or empty: {bad}" if bad else ""
+        rows.append((item, shows, file, *_compared(output, numbers), problem))
+    columns = ["item", "shows", "file", "data", "agrees", "by_how_much", "problem"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _files(output, stem):
-    kind, number = stem.split("_")
-    folder = paths.output_folder(output, f"{kind}s")
-    files = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES[kind]]
-    bad = [file.name for file in files if not (file.exists() and file.stat().st_size)]
-    return {
-        "item": f"{kind.title()} {int(number)}",
-        "file": f"{kind}s/{files[0].name}",
-        "problem": f"missing or empty: {', '.join(bad)}" if bad else "",
-    }
+def _there(file):
+    return file.exists() and file.stat().st_size > 0
 
 
 def _compared(output, numbers):
     """Note of a table, whether its means and pairs agree with the published, and by how much."""
     file = paths.output_folder(output, "tables") / f"{numbers}.csv"
-    if not (file.exists() and file.stat().st_size):
-        return {"data": "on the figure", **NOTHING}
+    if not _there(file):
+        return "on the figure", *NOTHING
     table, note = tables.load(file)
-    agree, texts = [], []
-    if "difference" in table and table["difference"].notna().any():
-        within, text = _judge_means(table)
-        agree, texts = [*within], [text]
+    agree, texts = _judge_means(table) if "difference" in table else ([], [])
     pairs = file.with_name(f"{numbers}_pairs.csv")
     if pairs.exists():
-        judged = _as_published(tables.load(pairs)[0])
-        judged = judged[judged["agrees"].isin(["agrees", "does not"])]
+        judged = _as_published(tables.load(pairs)[0]).query("agrees in ['agrees', 'does not']")
         for over, rows in judged.groupby("blocks", sort=False):
             same = rows["agrees"] == "agrees"
             agree += [*same]
             texts.append(f"{same.sum()} of {len(same)} pairs agree over {over}")
     if not agree:
-        given = table["published_mean"].notna().any() if "published_mean" in table else False
-        return {"data": note, **(NOT_YET if given or numbers in GIVEN else NOTHING)}
+        given = numbers in GIVEN or ("published_mean" in table and table["published_mean"].any())
+        return note, *(NOT_YET if given else NOTHING)
     verdict = "agrees" if all(agree) else "in part" if any(agree) else "does not"
-    return {"data": note, "agrees": verdict, "by_how_much": "; ".join(texts)}
+    return note, verdict, "; ".join(texts)
 
 
 def _judge_means(table):
+    """Which means with a published one agree with it, and a text about them."""
     given = _as_published(table[table["difference"].notna()])
+    if given.empty:
+        return [], []
     limit = given["published_sd"].fillna(0.1 * given["published_mean"].abs()).clip(lower=0.005)
     off = given["difference"].abs() / limit
     far = given.loc[off.idxmax()]
@@ -101,7 +99,7 @@ def _judge_means(table):
         f"{(off <= 1).sum()} of {len(off)} means agree; furthest {far['metric']} of "
         f"{' '.join(cell)}: {far['mean']:.2f}, published {far['published_mean']:.2f}"
     )
-    return off <= 1, text
+    return [*(off <= 1)], [text]
 
 
 def _as_published(table):
@@ -123,39 +121,32 @@ def write(output):
     pandas.DataFrame
         Of `reproduction`.
     """
-    items = reproduction(output)
-    folder = paths.output_folder(output, "tables")
-    counts = items["agrees"].value_counts()
-    summary = f"{len(items)} items: " + ", ".join(f"{n} {what}" for what, n in counts.items())
-    sections = [(TITLE, f"{summary}. {RULE}", items)]
+    items, folder = reproduction(output), paths.output_folder(output, "tables")
+    counts = ", ".join(f"{n} {what}" for what, n in items["agrees"].value_counts().items())
+    sections = [(TITLE, f"{len(items)} items: {counts}. {RULE}", items)]
     if (folder / "trends.csv").exists():
         trends, note = tables.load(folder / "trends.csv")
-        sections.append(("Trends", f"{TREND_RULE} {note}.", trends))
+        sections.append(("Trends", f"{TREND_RULE} {note}.", trends.astype(object).fillna("")))
     for suffix, render in {"md": _markdown, "html": _html}.items():
         text = "\n".join(render(*section) for section in sections)
         paths.write_whole(folder / f"reproduction_report.{suffix}", text)
     return items
 
 
-def _as_text(table):
-    return table.astype(object).where(table.notna(), "").astype(str)
-
-
 def _markdown(title, text, table):
-    table = _as_text(table).map(lambda cell: cell.replace("|", "\\|"))
     if "file" in table:
-        table["file"] = [f"[{file}](../{file})" for file in table["file"]]
-    rows = [list(table), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"# {title}", "", text, "", *lines, ""])
+        table = table.assign(file="[" + table["file"] + "](../" + table["file"] + ")")
+    rule = pd.DataFrame([["---"] * len(table.columns)], columns=table.columns)
+    rows = pd.concat([rule, table])
+    rows = rows.to_csv(sep="|", index=False, quoting=csv.QUOTE_NONE, escapechar="\\")
+    return f"# {title}\n\n{text}\n\n{rows}"
 
 
 def _html(title, text, table):
-    table = _as_text(table).map(html.escape)
+    table = table.map(html.escape)
     if "file" in table:
         table["file"] = [f'<a href="../{file}">{file}</a>' for file in table["file"]]
-    style = "body{font:14px sans-serif;margin:2em}td,th{text-align:left;padding:.3em .8em}"
-    head = f'<meta charset="utf-8"><style>{style}</style><h1>{title}</h1><p>{html.escape(text)}</p>'
+    head = f'<meta charset="utf-8"><style>{STYLE}</style><h1>{title}</h1><p>{html.escape(text)}</p>'
     return f"{head}\n{table.to_html(index=False, escape=False, border=0)}\n"
 
 

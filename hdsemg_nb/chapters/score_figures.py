@@ -1,34 +1,78 @@
-"""Bars of scores over recordings, as Figures 4 to 11 have them."""
+"""Panels with bars of scores over recordings, as Figures 4 to 11 have them."""
+
+from itertools import product
+from string import ascii_lowercase
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
+import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from hdsemg_nb.chapters.published import SETTINGS
-from hdsemg_nb.chapters.scores import LABELS, NOT_RUN
-from hdsemg_nb.figures import MM, TWO_COLUMNS
+from hdsemg_nb.chapters.scores import LABELS, NOT_RUN, span
+from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 
 POINT = dict(marker="o", mfc="0.25", mec="w", mew=0.2, ls="")
 PUBLISHED = dict(marker="D", ms=2.6, mfc="w", mec="k", mew=0.6, ls="")
 HATCH = "/////"  # of a narrow stand-in
-WIDTH = 0.8  # of a group of bars, as seaborn places the points
+WIDTH = 0.8  # of a group of bars
 
 
-def panels(rows, columns, height_mm, **options):
-    """Figure of two columns' width with its axes, lettered row by row."""
-    size = TWO_COLUMNS, height_mm * MM
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
-    for letter, ax in zip("abcdefghijklmnopqrstuvwxyz", axes.flat, strict=False):
-        ax.set_title(letter)
-    return figure, axes
+@plt.rc_context(STYLE)
+def draw_panels(table, draw, metrics, rows, height_mm, xlabel, handles, about, **options):
+    """Figure with a panel for each metric, or for each metric and intensity.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `scores.beside`.
+    draw : callable
+        Draws the rows of the table of one panel: draw(ax, cells).
+    metrics : sequence of str
+    rows : int
+        Of panels.
+    height_mm : float
+    xlabel : str
+    handles : list
+        Of the legend, beside those of points, published values and narrow stand-ins.
+    about : sequence of str
+        stem, output and note of `figures.save`.
+    **options
+        letters: "F" counts the panels from top to bottom; others are of `pyplot.subplots`.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    panels = list(product(metrics, table["mvc"].unique()))
+    shape, size = (rows, len(panels) // rows), (TWO_COLUMNS, height_mm * MM)
+    letters = np.reshape(list(ascii_lowercase[: len(panels)]), shape, options.pop("letters", "C"))
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, **options)
+    for ax, letter, (metric, mvc) in zip(axes.flat, letters.flat, panels, strict=True):
+        ax.set_title(letter if mvc == "all" else f"{letter}  {mvc} % MVC")
+        draw(ax, table[(table["metric"] == metric) & (table["mvc"] == mvc)])
+        if mvc == panels[0][1]:
+            unit = "Identified (motor units)"
+            ax.set_ylabel(unit if metric == "n_identified" else f"{LABELS[metric]} (0 to 1)")
+    for ax in axes[-1]:
+        ax.set_xlabel(xlabel)
+    spread = dict(fontsize=6, columnspacing=1.2, handletextpad=0.4, handlelength=1.2)
+    handles = [*handles, *_key(table)]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), **spread)
+    return save(figure, *about)
 
 
-def label(metric):
-    """Of the axis of a metric."""
-    return {"n_identified": "Identified (motor units)"}.get(metric, f"{LABELS[metric]} (0 to 1)")
+def _key(table):
+    """Handles of the legend: the points, and what else the table holds."""
+    if table["n"].any():
+        n = span(table.loc[table["n"] > 0, "n"])
+        yield Line2D([], [], label=f"one recording (n = {n})", ms=2.5, **POINT)
+    if (table["width"] < 1).any():
+        yield Patch(fc="0.6", ec="w", hatch=HATCH, lw=0, label="narrow stand-in")
+    if table["published_mean"].notna().any():
+        yield Line2D([], [], label="published mean ± SD", **PUBLISHED)
 
 
 def draw_bars(ax, cells, runs, x, hue, colours):
@@ -38,71 +82,42 @@ def draw_bars(ax, cells, runs, x, hue, colours):
     ----------
     ax : matplotlib.axes.Axes
     cells : pandas.DataFrame
-        Rows of `scores.beside` of one metric.
+        Rows of `scores.beside` of one metric, one for each bar.
     runs : pandas.DataFrame
         From `scores.scores`: those of the cells are drawn.
     x, hue : str
         Columns that place the bars in groups and within a group.
-    colours : list
-        One for each value of hue.
+    colours : sequence
+        One for each bar.
 
     Returns
     -------
     float
         Height of what is drawn.
     """
-    metric = cells["metric"].iloc[0]
-    orders = [list(dict.fromkeys(cells[name])) for name in (x, hue)]
-    group, place = (cells[n].map(o.index) for n, o in zip((x, hue), orders, strict=True))
-    n = 1 if x == hue else len(orders[1])
-    at = group + (0 if n == 1 else (place - (n - 1) / 2) * WIDTH / n)
+    metric, published = cells["metric"].iloc[0], cells["published_mean"]
+    group, place = (pd.factorize(cells[name])[0] for name in (x, hue))
+    n, width = place.max() + 1, WIDTH / (place.max() + 1)
+    cells = cells.assign(at=group + (place - (n - 1) / 2) * width, colour=list(colours))
+    ran, never = cells[cells["n"] > 0], cells[cells["n"] == 0]
+    narrow = ran["width"] < 1
+    bars = dict(color=ran["colour"], lw=0.3, ec=np.where(narrow, "w", "k"))
+    ax.bar(ran["at"], ran["mean"], width, hatch=np.where(narrow, HATCH, ""), **bars)
+    ax.errorbar(ran["at"], ran["mean"], ran["sd"], ls="", ecolor="k", elinewidth=0.7, capsize=1)
     within = [*SETTINGS, *(["mvc"] if "all" not in set(cells["mvc"]) else [])]
-    runs = runs.merge(cells.loc[cells["n"] > 0, within])
-    if len(runs):
-        drawn = dict(data=runs, x=x, y=metric, hue=hue, dodge=n > 1, legend=False, ax=ax)
-        drawn |= dict(order=orders[0], hue_order=orders[1])
-        error = dict(errorbar="sd", capsize=0.3, err_kws=dict(color="k", lw=0.7))
-        bars = dict(palette=colours, width=WIDTH, edgecolor="k", lw=0.3, saturation=1)
-        sns.barplot(**drawn, **bars, **error)
-        points = dict(jitter=False, size=1.7, linewidth=0.2, edgecolor="w", zorder=3)
-        sns.stripplot(**drawn, **points, palette=["0.25"] * len(orders[1]))
-        _hatch(ax, at[cells["width"] < 1])
-    given = cells["published_mean"].notna()
-    mean, sd = cells.loc[given, "published_mean"], cells.loc[given, "published_sd"]
-    beside = at[given] + 0.3 * WIDTH / n
-    ax.errorbar(beside, mean, sd, ecolor="k", elinewidth=0.5, zorder=4, **PUBLISHED)
-    for place in at[cells["n"] == 0] if len(runs) else []:
-        ax.text(place, 0, f" {NOT_RUN}", rotation=90, ha="center", va="bottom", fontsize=4.5)
-    if runs.empty:
+    points = runs.merge(ran[[*within, "at"]])
+    ax.plot(points["at"], points[metric], ms=1.7, **POINT)
+    beside, spread = cells["at"] + 0.3 * width, cells["published_sd"]
+    ax.errorbar(beside, published, spread, ecolor="k", elinewidth=0.5, zorder=4, **PUBLISHED)
+    for at in never["at"] if len(ran) else []:
+        ax.text(at, 0, f" {NOT_RUN}", rotation=90, ha="center", va="bottom", fontsize=4.5)
+    if ran.empty:
         ax.text(0.5, 0.5, NOT_RUN, transform=ax.transAxes, ha="center")
-    ax.set(xlabel="", ylabel="", xlim=(-0.6, len(orders[0]) - 0.4))
-    ax.set_xticks(range(len(orders[0])), orders[0])
-    ends = [1.0, *(cells["mean"] + cells["sd"].fillna(0)), *(mean + sd.fillna(0)), *runs[metric]]
-    top = float(np.nanmax(ends))
-    whole = metric == "n_identified"
-    fifths = FixedLocator(np.linspace(0, 1, 6))
-    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True) if whole else fifths)
+    ax.set_xticks(range(group.max() + 1), cells[x].unique())
+    ax.set_xlim(-0.6, group.max() + 0.6)
+    ends = [cells["mean"] + cells["sd"].fillna(0), published + spread.fillna(0), points[metric]]
+    top = float(np.nanmax([1.0, *pd.concat(ends)]))
+    fifths, whole = FixedLocator(np.linspace(0, 1, 6)), MaxNLocator(5, integer=True)
+    ax.yaxis.set_major_locator(whole if metric == "n_identified" else fifths)
     ax.set_ylim(0, max(1.05 * top, ax.get_ylim()[1]))  # panels of a row share it
     return top
-
-
-def _hatch(ax, places):
-    for bar in ax.patches:
-        middle = bar.get_x() + bar.get_width() / 2
-        if (abs(places - middle) < 0.01).any():
-            bar.set_hatch(HATCH)
-            bar.set_edgecolor("w")
-
-
-def add_legend(figure, table, handles):
-    """Legend above the panels: what is given, the points, and what else the table holds."""
-    if n := sorted(set(table["n"]) - {0}):
-        many = f"{n[0]} to {n[-1]}" if len(n) > 1 else n[0]
-        point = Line2D([], [], label=f"one recording (n = {many})", ms=2.5, **POINT)
-        handles = [*handles, point]
-    if (table["width"] < 1).any():
-        handles.append(Patch(fc="0.6", ec="w", hatch=HATCH, lw=0, label="narrow stand-in"))
-    if table["published_mean"].notna().any():
-        handles.append(Line2D([], [], label="published mean ± SD", **PUBLISHED))
-    spread = dict(fontsize=6, columnspacing=1.2, handletextpad=0.4, handlelength=1.2)
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), **spread)

@@ -3,15 +3,13 @@
 Scores are those of `metrics.recording_scores`, averaged over motor units (macro).
 """
 
-from dataclasses import fields
-from itertools import product
-
 import pandas as pd
 
 from hdsemg_nb import metrics, results
 from hdsemg_nb.chapters import published
 from hdsemg_nb.chapters.published import NOT_GIVEN, SETTINGS
-from hdsemg_nb.decoders import PAPER_NETWORKS, Run
+from hdsemg_nb.decoders import PAPER_NETWORKS
+from hdsemg_nb.results import DEFAULTS
 
 RECORDING = ["subject", "mvc"]
 RUN = [*RECORDING, *SETTINGS]
@@ -26,17 +24,9 @@ LABELS = {
     "identified_percent": "Identified (%)",
     "precision": "Precision",
 }
-HEADS = {
-    "setting": "Setting",
-    "network": "Network",
-    "window": "W (samples)",
-    "step": "S (samples)",
-    "mvc": "MVC (%)",
-    "n": "Recordings",
-    "values": "Values",
-}
+HEADS = {"window": "W (samples)", "step": "S (samples)", "mvc": "MVC (%)", "n": "Recordings"}
 # what may differ between runs under one protocol; the rest are the defaults of `Run`
-FREE = {"tested_folds", "width", "patience", "bf16", "seed", *SETTINGS}
+FREE = {"tested_folds", "width", "patience", "bf16", "seed"}
 
 
 def read(name="protocol"):
@@ -82,44 +72,36 @@ def read(name="protocol"):
 
 
 def _check_protocol(rows, name):
-    for field in fields(Run):
-        if field.name not in FREE:
-            given = rows[field.name]
-            other = given[given.notna() if field.default is None else given != field.default]
-            if len(other):
-                raise ValueError(
-                    f"results/{name}.csv holds runs trained with {field.name}={other.iloc[0]}; "
-                    f"the paper's protocol is {field.default}. Keep them in a file of their own"
-                )
+    for setting, default in DEFAULTS.items():
+        given = rows[setting]
+        other = given[given.notna() if default is None else given != default]
+        if len(other) and setting not in FREE:
+            raise ValueError(
+                f"results/{name}.csv holds runs trained with {setting}={other.iloc[0]}; "
+                f"the paper's protocol is {default}. Keep them in a file of their own"
+            )
 
 
 def stamp(rows, name="protocol"):
-    """What is printed on a figure or table: one line about the rows that it shows.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Those of `read` that are drawn.
-    name : str
-        Of the results.
-
-    Returns
-    -------
-    str
-    """
+    """One line about rows of `read`, to be printed on the figure or table that shows them."""
     file = f"results/{name}.csv"
     if rows.empty:
         return f"{NOT_RUN}; {file}"
     sources = ["SYNTHETIC data" if s.startswith("synthetic") else s for s in rows["recording"]]
     n = len(rows[RECORDING].drop_duplicates())
     mvc = ", ".join(map(str, _sorted(rows["mvc"])))
-    least, most = rows["tested_folds"].min(), rows["tested_folds"].max()
-    folds = "first fold" if most == 1 else f"{least:g} to {most:g} folds"
-    folds = f"{most:g} folds" if least == most > 1 else folds
-    narrow = [f"{x:g}" for x in sorted(set(rows["width"])) if x < 1]
-    narrow = f"; narrow: width {', '.join(narrow)}" if narrow else ""
+    several = (rows["tested_folds"] > 1).any()
+    folds = f"{span(rows['tested_folds'])} folds" if several else "first fold"
+    narrow = ", ".join(f"{x:g}" for x in sorted(set(rows["width"])) if x < 1)
+    narrow = f"; narrow: width {narrow}" if narrow else ""
     data = ", ".join(dict.fromkeys(sources))
     return f"{data}, {n} recording{'s'[: n > 1]} at {mvc} % MVC; {file}, {folds}{narrow}"
+
+
+def span(numbers):
+    """Lowest and highest of whole numbers as text; one of them when they are the same."""
+    low, high = min(numbers), max(numbers)
+    return f"{low:g} to {high:g}" if low < high else f"{low:g}"
 
 
 def scores(rows, prefix=""):
@@ -196,13 +178,13 @@ def summary(runs, by_intensity=False):
     table = pd.concat([table, share.set_index("metric", append=True)])
     grid = [_sorted([*GRID[name], *runs[name]]) for name in GRID]
     intensities = _sorted([*INTENSITIES, *runs["mvc"]]) if by_intensity else ["all"]
-    every = product(PAPER_NETWORKS, *grid, intensities, LABELS)
-    every = pd.DataFrame(every, columns=[*cell, "metric"])
-    about = given.groupby(SETTINGS).agg(
-        width=("width", "first"), like=("mvc", lambda mvc: set(mvc) >= set(INTENSITIES))
-    )
-    about["like"] = (about["like"] | by_intensity) & (about["width"] == 1)
-    table = every.merge(table.reset_index(), how="left").merge(about.reset_index(), how="left")
+    every = [PAPER_NETWORKS, *grid, intensities, LABELS]
+    every = pd.MultiIndex.from_product(every, names=[*cell, "metric"])
+    groups = given.groupby(SETTINGS)
+    about = groups[["width"]].first()
+    all_there = groups["mvc"].agg(lambda mvc: set(mvc) >= set(INTENSITIES)).astype(bool)
+    about["like"] = (all_there | by_intensity) & (about["width"] == 1)
+    table = table.reindex(every).reset_index().join(about, on=SETTINGS)
     return table.fillna({"n": 0, "width": 1, "like": False}).astype({"n": int, "like": bool})
 
 
@@ -227,18 +209,17 @@ def printed(table):
         stand in rows of their own. A cell without runs says so.
     """
     keys = [name for name in ("setting", *SETTINGS, "mvc") if name in table]
-    rows = []
     so_far = (table["mvc"] == "all") & ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
     table = table.assign(mvc=table["mvc"].astype(object).mask(so_far, "all so far"))
-    for key, cell in published.printed(shown(table)).groupby(keys, sort=False):
-        cell = cell.set_index("metric").rename(LABELS).replace({"ours": {"": NOT_RUN}})
-        given = (cell["published"] != NOT_GIVEN).any()
-        values = {"ours": "ours", "published": "published", "difference": "difference"}
-        if not given:
+    table = published.printed(shown(table)).replace({"ours": {"": NOT_RUN}})
+    rows = []
+    for key, cell in table.set_index("metric").rename(LABELS).groupby(keys, sort=False):
+        values = {name: name for name in ("ours", "published", "difference")}
+        if (cell["published"] == NOT_GIVEN).all():
             values = {"ours": f"ours; published: {NOT_GIVEN}"}
         names = {**dict(zip(keys, key, strict=True)), "n": cell["n"].iloc[0]}
         rows += [{**names, "values": label, **cell[name]} for name, label in values.items()]
-    return pd.DataFrame(rows).rename(columns=HEADS)
+    return pd.DataFrame(rows).rename(columns=lambda name: HEADS.get(name, name.capitalize()))
 
 
 def _sorted(values):

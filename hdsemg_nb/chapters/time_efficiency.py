@@ -11,7 +11,7 @@ import torch
 from hdsemg_nb import latency, paths, segment, tables
 from hdsemg_nb.chapters.published import BEST_SETTINGS, SHORTEST, beside
 from hdsemg_nb.chapters.scores import GRID
-from hdsemg_nb.decoders import Run, build_model
+from hdsemg_nb.decoders import PAPER_NETWORKS, Run, build_model
 from hdsemg_nb.decoders.network import FittedNetwork
 from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.latency.export import with_windows
@@ -20,10 +20,12 @@ from hdsemg_nb.results import device_name
 MVC = 10  # % MVC of the recording in the paper's Tables 4 and 11 (participant S10)
 KEYS = ["network", "window", "decoder", "width", "device", "threads"]
 CELL = ["network", "window", "step", "metric", *KEYS[2:]]
-SIZES = [
-    *(("ML-DRSNet", window) for window in GRID["window"]),
-    *((network, window) for network in ("ML-DCNN", "MT-DCNN") for window in (20, 140)),
-]  # network and window W in samples: those of Tables 4 and 11
+CELLS_11 = [(name, *cell) for name, best in BEST_SETTINGS.items() for cell in (best, SHORTEST)]
+EXPORTED = {cell[:2] for cell in CELLS_11}  # network and window W in samples
+SIZES = sorted(
+    EXPORTED | {("ML-DRSNet", window) for window in GRID["window"]},
+    key=lambda size: (PAPER_NETWORKS.index(size[0]), size[1]),
+)
 DELAY_MS = 70  # shortest electromechanical delay (paper, Discussion)
 CHUNK = 20  # samples of the faulty streams that come together
 CHANNEL, FIRST, LAST = 7, 403, 597  # the bad channel and its bad samples
@@ -31,7 +33,7 @@ AMPLIFIER, ARRIVAL = 0.002, 0.1  # s, jitter of time stamps
 
 
 def prediction_times(recording, n_motor_units, n_timed):
-    """Time of one window by torch and by its export in float32, for networks as they are drawn.
+    """Time of one window by torch and, for Table 11, by an export in float32.
 
     A time does not depend on the weights, so nothing is trained; the windows are those of the
     recording. One row per network and window W (`SIZES`), decoder and timed window.
@@ -39,10 +41,12 @@ def prediction_times(recording, n_motor_units, n_timed):
     parts = []
     for network, window in SIZES:
         drawn = _untrained(recording, Run(network, window, step=50), n_motor_units)
-        with tempfile.TemporaryDirectory() as folder:
-            latency.export(drawn, f"{folder}/fp32.onnx")
-            exported = latency.Decoder(f"{folder}/fp32.onnx").probabilities
-        calls = {"torch": latency.eager(drawn), "onnxruntime fp32": exported}
+        calls = {"torch": latency.eager(drawn)}
+        if (network, window) in EXPORTED:
+            with tempfile.TemporaryDirectory() as folder:
+                latency.export(drawn, f"{folder}/fp32.onnx")
+                exported = latency.Decoder(f"{folder}/fp32.onnx")
+            calls["onnxruntime fp32"] = exported.probabilities
         times = latency.measure(calls, drawn.val_windows, n_timed, warm_up=5)
         parts.append(times.assign(network=network, window=window))
     times = pd.concat(parts, ignore_index=True)
@@ -69,7 +73,7 @@ def training_times(runs):
 
 
 def table_04(times, runs):
-    """Table 4: training and prediction time of ML-DRSNet over window and step.
+    """Table 4: training and prediction time of ML-DRSNet over window and step, by torch.
 
     Parameters
     ----------
@@ -86,7 +90,9 @@ def table_04(times, runs):
         cells ("all").
     """
     cells = [("ML-DRSNet", window, step) for window in GRID["window"] for step in GRID["step"]]
-    table = _cells(times, runs, cells)  # a prediction does not depend on the step
+    table = _cells(
+        times[times["decoder"] == "torch"], runs, cells
+    )  # a prediction does not depend on the step
     over_all = table.groupby(["network", *CELL[3:]], sort=False)["mean"].mean().reset_index()
     over_all = over_all.assign(window="all", step="all")
     return _beside(pd.concat([table, over_all], ignore_index=True))
@@ -97,11 +103,10 @@ def table_11(times, runs, fs):
 
     As `table_04`, with total_ms as a third metric: the whole window at `fs` Hz and the prediction.
     """
-    cells = [(name, *cell) for name, best in BEST_SETTINGS.items() for cell in (best, SHORTEST)]
-    table = _cells(times, runs, cells)
+    table = _cells(times, runs, CELLS_11)
     total = table[table["metric"] == "prediction_ms_per_window"].assign(metric="total_ms")
     total["mean"] += 1000 * total["window"] / fs
-    order = pd.DataFrame(cells, columns=CELL[:3])
+    order = pd.DataFrame(CELLS_11, columns=CELL[:3])
     return _beside(order.merge(pd.concat([table, total], ignore_index=True)))
 
 
@@ -168,10 +173,11 @@ def draw_latency(times, step, fs, output, note):
         sns.ecdfplot(x=ms, complementary=True, color=colour, ls=styles[window], ax=left)
         right.barh(row, wait, color=colour, alpha=0.35, height=0.6)
         box = dict(widths=0.6, orientation="horizontal", manage_ticks=False, showfliers=False)
+        box["medianprops"] = dict(color="k")
         right.boxplot(wait + ms, positions=[row], whis=(1, 99), **box)
     for window, style in styles.items():
         left.plot([], [], color="k", ls=style, label=f"W = {window}")
-    left.legend(loc="lower left")
+    left.legend(loc="center")
     left.axvline(1000 * step / fs, color="k", lw=0.6, ls=":")
     left.text(1000 * step / fs, 1, f" step, S = {step}", va="bottom", fontsize=6)
     left.set(xscale="log", ylim=(0, 1.1), title="a  Prediction")

@@ -1,7 +1,6 @@
 """What the committed studies hold, how their networks learned, and some of them trained again."""
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
 from functools import partial
 from multiprocessing import get_context
 
@@ -10,33 +9,32 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from hdsemg_nb import metrics, paths, results, studies, train
+from hdsemg_nb import paths, results, studies, train
 from hdsemg_nb.chapters import scores
+from hdsemg_nb.chapters.published import SETTINGS as CELL
 from hdsemg_nb.datasets.synthetic import simulate
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
+from hdsemg_nb.metrics import recording_scores
 
-CELL = ["network", "window", "step"]
 # Trained on another processor, the same run rounds otherwise, and a training amplifies it:
 # mean F1 over motor units moves by some hundredths, by far less than a wrong result would be off.
 TOLERANCE = 0.05
+PATIENCES = (3, 5, 10, 20, 30)  # epochs without a fall of the validation loss before the end
+LIMIT_S = 60.0  # a run that took longer is not trained again
 
 
 def overview():
     """What stands in results/: a row for each table of counts."""
-    rows = []
-    names = ["network", "split", "epochs", "tested_folds", "device"]
-    for file in sorted(paths.RESULTS.glob("*.csv")):
-        table = results.read(file.stem)
-        if {"run", "tp", "date", *names} <= set(table):
-            runs = table.drop_duplicates("run").astype({"epochs": "Int64"})
-            several = {
-                name: ", ".join(map(str, sorted(set(runs[name].dropna())))) for name in names
-            }
-            n = {"runs": len(runs), "recordings": runs["recording_digest"].nunique()}
-            dates = f"{runs['date'].min()} to {runs['date'].max()}"
-            rows.append({"study": file.stem, **n, **several, "dates": dates})
-    return pd.DataFrame(rows)
+    tables = {file.stem: results.read(file.stem) for file in sorted(paths.RESULTS.glob("*.csv"))}
+    counts = {name: table for name, table in tables.items() if {"run", "tp", "date"} <= set(table)}
+    runs = pd.concat(counts, names=["study"]).reset_index("study").astype({"epochs": "Int64"})
+    runs = runs.drop_duplicates(["study", "run"])
+    study, shown = runs.groupby("study"), ["network", "split", "epochs", "tested_folds", "device"]
+    n = {"runs": study.size(), "recordings": study["recording_digest"].nunique()}
+    several = study[shown].agg(lambda values: ", ".join(map(str, sorted(set(values.dropna())))))
+    dates = study["date"].min() + " to " + study["date"].max()
+    return pd.DataFrame({**n, **several, "dates": dates}).reset_index()
 
 
 def coverage(runs):
@@ -57,73 +55,49 @@ def coverage(runs):
 def kept_epochs(rows):
     """Weights of the lowest validation loss, which all tables use, beside those of the highest F1.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        From `scores.read`; runs without the second are left out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per network, window and step, means over recordings: n, epoch_lowest_loss,
-        epoch_highest_f1 (validation, counted from 1), f1_lowest_loss, f1_highest_f1 (test).
+    Means over recordings of rows of `scores.read` that have both: epochs of the validation counted
+    from 1, F1 of the test windows.
     """
     rows = rows.dropna(subset=["f1_tp", "f1_epoch"])
     f1 = [scores.scores(rows, prefix).set_index(scores.RUN)["f1"] for prefix in ("", "f1_")]
-    epochs = rows.groupby(scores.RUN)[["best_epoch", "f1_epoch", "width"]].mean()
-    table = epochs.assign(f1_lowest_loss=f1[0], f1_highest_f1=f1[1], n=1).reset_index()
-    sums = dict.fromkeys(table.columns[5:], "mean") | {"n": "sum"}
-    table = scores.shown(table.groupby(CELL, sort=False).agg(sums).reset_index())
-    table[["best_epoch", "f1_epoch"]] += 1
-    names = {"best_epoch": "epoch_lowest_loss", "f1_epoch": "epoch_highest_f1"}
-    return table.rename(columns=names).drop(columns="width")
+    means = rows.groupby(scores.RUN)[["best_epoch", "f1_epoch", "width"]].mean()
+    table = pd.DataFrame({
+        "epoch_lowest_loss": means["best_epoch"] + 1, "epoch_highest_f1": means["f1_epoch"] + 1,
+        "width": means["width"], "f1_lowest_loss": f1[0], "f1_highest_f1": f1[1],
+    })  # fmt: skip
+    cells = table.groupby(CELL, sort=False)
+    return scores.shown(cells.mean().assign(n=cells.size()).reset_index()).drop(columns="width")
 
 
-def patience_kept(curves, p):
-    """For which runs a patience would have kept the weights of all epochs.
+def longest_wait(curves):
+    """Most epochs from one fall of the validation loss to the next, for each run and fold.
 
-    Parameters
-    ----------
-    curves : pandas.DataFrame
-        Of results/protocol_curves.csv: one row per run, fold and epoch with val_loss.
-    p : int
-        Epochs without a fall of the validation loss after which a training ends.
-
-    Returns
-    -------
-    pandas.Series of bool
-        Of each run and fold with the most epochs that there are: those that a patience ended
-        tell nothing.
+    Only of trainings with the most epochs that there are: what a patience ended tells nothing.
     """
-
-    def same(losses):
-        losses = losses.reset_index(drop=True)
-        lowest_at = losses.cummin().drop_duplicates().index
-        waits = pd.Series([*lowest_at[1:], len(losses)]) - lowest_at
-        return bool((waits[:-1] <= p).all())
-
     curves = curves.sort_values("epoch").dropna(subset="val_loss")
-    folds = curves.groupby(["run", "fold"])["val_loss"]
-    whole = folds.size() == curves["epoch"].max() + 1
-    return folds.agg(same)[whole]
+    training = ["run", "fold"]
+    whole = curves.groupby(training).size() == curves["epoch"].max() + 1
+    lowest = curves.assign(lowest=curves.groupby(training)["val_loss"].cummin())
+    falls = lowest.drop_duplicates([*training, "lowest"]).groupby(training)["epoch"]
+    return falls.agg(lambda epochs: epochs.diff().max())[whole].fillna(0)
 
 
-def patience(curves, rows, candidates=(3, 5, 10, 20, 30)):
+def patience(curves, rows):
     """Of how many trainings each patience would have kept the epoch, a row for each network.
 
     Parameters
     ----------
     curves : pandas.DataFrame
+        Of results/protocol_curves.csv: one row per run, fold and epoch with val_loss.
     rows : pandas.DataFrame
         From `scores.read`: says which of the runs are narrow.
-    candidates : sequence of int
     """
     runs = scores.shown(rows.drop_duplicates("run")).set_index("run")[CELL]
-    kept = pd.DataFrame({p: patience_kept(curves, p) for p in candidates}).join(runs, how="inner")
-    networks = kept.groupby("network")
-    table = networks[list(candidates)].sum().add_prefix("kept, p = ")
-    cells = networks[CELL].apply(lambda some: len(some.drop_duplicates()))
-    return table.assign(trainings=networks.size(), cells=cells).reset_index()
+    trainings = longest_wait(curves).to_frame("wait").join(runs, how="inner")
+    kept = {f"kept, p = {p}": trainings["wait"] <= p for p in PATIENCES}
+    networks = trainings.assign(**kept).groupby("network")
+    cells = trainings.drop_duplicates(CELL).groupby("network").size()
+    return networks[list(kept)].sum().assign(trainings=networks.size(), cells=cells).reset_index()
 
 
 @plt.rc_context(STYLE)
@@ -139,13 +113,10 @@ def draw_learning_curves(curves, rows, output, note):
     """
     names = scores.shown(rows.drop_duplicates("run")).set_index("run")["network"]
     curves = curves.assign(network=curves["run"].map(names), epoch=curves["epoch"] + 1)
-    curves = curves.dropna(subset="network")
-    networks = list(curves["network"].unique())
-    size = TWO_COLUMNS, 100 * MM
+    networks, size = curves.groupby("network", sort=False), (TWO_COLUMNS, 100 * MM)
     figure, axes = plt.subplots(2, len(networks), figsize=size, sharex=True, squeeze=False)
-    for network, (upper, lower) in zip(networks, axes.T, strict=True):
-        of_network = curves[curves["network"] == network]
-        style = dict(data=of_network, x="epoch", hue="window", palette="viridis", errorbar=None)
+    for (network, some), (upper, lower) in zip(networks, axes.T, strict=True):
+        style = dict(data=some, x="epoch", hue="window", palette="viridis", errorbar=None)
         sns.lineplot(y="val_loss", **style, ax=upper)
         sns.lineplot(y="train_loss", ls=":", **style, legend=False, ax=upper)
         sns.lineplot(y="val_f1", **style, legend=False, ax=lower)
@@ -155,7 +126,7 @@ def draw_learning_curves(curves, rows, output, note):
     return save(figure, "learning_curves", output, note)
 
 
-def spot_check(name="protocol", n=2, seed=0, limit_s=60.0):
+def spot_check(name, n, seed):
     """Train some runs of a study again, from nothing, and compare the scores.
 
     Parameters
@@ -163,15 +134,13 @@ def spot_check(name="protocol", n=2, seed=0, limit_s=60.0):
     name : str
         Of the study of synthetic recordings.
     n : int
-        Runs, chosen by the seed among those that took less than `limit_s` on a processor.
+        Runs, chosen by the seed among those that took less than `LIMIT_S` on a processor.
     seed : int
-    limit_s : float
 
     Returns
     -------
     pandas.DataFrame
-        One row per run: network, window, step, subject, mvc, f1_stored, f1_found, difference,
-        seconds.
+        One row per run: network, window, step, subject, mvc, f1_stored, f1_found, difference.
 
     Raises
     ------
@@ -179,26 +148,24 @@ def spot_check(name="protocol", n=2, seed=0, limit_s=60.0):
         When a score is further off than `TOLERANCE`.
     """
     table = results.read(name)
-    runs = table[(table["seconds"] < limit_s) & ~table["device"].str.contains("NVIDIA")]
+    runs = table[(table["seconds"] < LIMIT_S) & ~table["device"].str.contains("NVIDIA")]
     chosen = runs.drop_duplicates("run").sample(n, random_state=seed)["run"]
     stored = [table[table["run"] == run] for run in chosen]
     cohort = studies.load(paths.PARAMS / "sweeps" / f"{name}.yaml").recordings
     again = partial(_again, seconds=cohort["seconds"], seed=cohort["seed"])
+    first = [rows.iloc[0].to_dict() for rows in stored]
     with ProcessPoolExecutor(n, mp_context=get_context("spawn")) as pool:
-        again = list(pool.map(again, [rows.iloc[0].to_dict() for rows in stored]))
-    columns = [*CELL, "subject", "mvc"]
-    found = pd.DataFrame([rows.iloc[0][columns] for rows in stored]).reset_index(drop=True)
-    found["f1_stored"], found["f1_found"] = ([_f1(x) for x in some] for some in (stored, again))
+        again = pool.map(again, first)
+        found = pd.DataFrame(first)[[*CELL, "subject", "mvc"]].assign(
+            f1_stored=[recording_scores(counts)["f1"] for counts in stored],
+            f1_found=[recording_scores(counts)["f1"] for counts in again],
+        )
     found["difference"] = found["f1_found"] - found["f1_stored"]
     if not (found["difference"].abs() <= TOLERANCE).all():
         raise RuntimeError(
             f"results/{name}.csv is not found again (tolerance {TOLERANCE}):\n{found.to_string()}"
         )
     return found
-
-
-def _f1(counts):
-    return metrics.score_table(counts.assign(of=0), ["of"])["f1"].item()
 
 
 def _again(row, **simulated):
@@ -210,6 +177,6 @@ def _again(row, **simulated):
             f"{row['subject']} at {row['mvc']:g} % MVC is simulated otherwise than it was when run "
             f"{row['run']} was trained: digest {recording.digest}, then {row['recording_digest']}"
         )
-    given = {field.name: row[field.name] for field in fields(Run)}
-    settings = {key: None if pd.isna(x) else x for key, x in given.items()} | {"bf16": None}
-    return train.cross_validate(recording, Run(**settings), progress=False).counts
+    names = [name for name in (*CELL, *results.DEFAULTS) if name != "bf16" and pd.notna(row[name])]
+    run = Run(**{name: row[name] for name in names})
+    return train.cross_validate(recording, run, progress=False).counts

@@ -1,8 +1,5 @@
 """MATLAB files, up to v7 and v7.3 (HDF5), as plain objects, and the checks the readers share."""
 
-from contextlib import contextmanager
-from pathlib import Path
-
 import h5py
 import numpy as np
 import scipy.io
@@ -24,22 +21,16 @@ def read_mat(path):
 
     Raises
     ------
-    FileNotFoundError
-        When there is no such file.
     ValueError
         When it cannot be read as a .mat file.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file; give the path of a .mat file")
     try:
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
                 return {name: _from_hdf5(file[name]) for name in file if not name.startswith("#")}
         content = scipy.io.loadmat(path)
     except Exception as error:  # both libraries raise many kinds on a broken file
-        raise ValueError(
-            f"cannot be read as a MATLAB file ({error}); it may be cut short, copy it again"
-        ) from error
+        raise ValueError(f"cannot be read as a MATLAB file ({error}); is it cut short?") from error
     return {name: _from_mat5(x) for name, x in content.items() if not name.startswith("__")}
 
 
@@ -50,7 +41,7 @@ def _from_mat5(value):
         return {name: _from_mat5(value[name].item()) for name in value.dtype.names}
     if value.dtype.kind == "U":
         return _text(value.ravel())
-    return _each(_from_mat5, value) if value.dtype == object else value
+    return np.frompyfunc(_from_mat5, 1, 1)(value) if value.dtype == object else value
 
 
 def _from_hdf5(item):
@@ -64,40 +55,21 @@ def _from_hdf5(item):
     if is_text:
         return _text(["".join(map(chr, row)) for row in value])
     if value.dtype == object:
-        return _each(lambda reference: _from_hdf5(item.file[reference]), value)
+        return np.frompyfunc(lambda reference: _from_hdf5(item.file[reference]), 1, 1)(value)
     return value
 
 
 def _text(rows):
     """Text; of a matrix of characters a cell with its rows, which MATLAB fills up with blanks."""
-    if len(rows) < 2:
-        return "".join(rows)
-    return np.array([row.rstrip() for row in rows], dtype=object)
-
-
-def _each(function, cell):
-    converted = np.empty(cell.shape, dtype=object)
-    for place in np.ndindex(cell.shape):
-        converted[place] = function(cell[place])
-    return converted
-
-
-@contextmanager
-def naming(path):
-    """Put the file's path in front of the message of a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    stripped = np.array([row.rstrip() for row in rows], dtype=object)
+    return stripped if len(rows) > 1 else "".join(rows)
 
 
 def require(content, names):
     """The dict `content`; ValueError unless every field of `names` is in it."""
-    for name in names:
-        if name not in content:
-            raise ValueError(
-                f"field {name} is missing, found {sorted(content)}; is this the right kind of file?"
-            )
+    missing = [name for name in names if name not in content]
+    if missing:
+        raise ValueError(f"field {missing[0]} is missing, found {sorted(content)}; the right file?")
     return content
 
 
@@ -110,8 +82,7 @@ def struct(content, name, fields=()):
 
 
 def _brief(value):
-    is_array = isinstance(value, np.ndarray)
-    return f"an array of shape {value.shape}" if is_array else f"{value!r:.80}"
+    return f"an array of shape {value.shape}" if np.ndim(value) else f"{value!r:.80}"
 
 
 def numbers(value, field):
@@ -131,12 +102,8 @@ def number(value, field):
 
 def cells(value):
     """Items of a cell in a list; what is no cell counts as a cell of one, nothing as of none."""
-    if isinstance(value, np.ndarray):
-        if value.dtype == object:
-            return list(value.ravel())
-        if value.size == 0:
-            return []
-    return [value]
+    is_cell = isinstance(value, np.ndarray) and (value.dtype == object or value.size == 0)
+    return list(value.ravel()) if is_cell else [value]
 
 
 def zero_based(pulses, field, n_samples):
@@ -166,8 +133,5 @@ def zero_based(pulses, field, n_samples):
     pulses = pulses.ravel()
     wrong = pulses[~((pulses >= 1) & (pulses <= n_samples) & (pulses % 1 == 0))]
     if len(wrong):
-        raise ValueError(
-            f"field {field} holds {wrong[0]}, expected whole sample numbers from 1 to {n_samples}, "
-            "the length of the signal"
-        )
+        raise ValueError(f"field {field} holds {wrong[0]}, expected whole samples 1 to {n_samples}")
     return pulses.astype(np.int64) - 1

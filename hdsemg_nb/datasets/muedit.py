@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
-from hdsemg_nb.datasets.matfile import cells, naming, number, numbers, read_mat, struct, zero_based
+from hdsemg_nb.datasets.files import naming
+from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, struct, zero_based
 from hdsemg_nb.recording import Grid, Recording
 
 
@@ -57,17 +58,9 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
             raise ValueError(f"grid={grid}, but the file has {n_grids} grid(s), counted from 0")
         emg, layout = _channels(signal, grid)
         discharges, pnr = _motor_units(content, grid, emg.shape[1])
-        return Recording(
-            emg=emg,
-            fs=number(signal["fsamp"], "signal.fsamp"),
-            discharges=discharges,
-            pnr=pnr,
-            grid=layout,
-            subject=subject,
-            muscle=_item(signal, "muscle", grid, ""),
-            mvc=mvc,
-            source=f"MUedit file {Path(path).name}, grid {grid}",
-        )
+        fs, muscle = number(signal["fsamp"], "signal.fsamp"), _item(signal, "muscle", grid, "")
+        source = f"MUedit file {Path(path).name}, grid {grid}"
+        return Recording(emg, fs, discharges, pnr, layout, subject, muscle, mvc, source)
 
 
 def _item(struct, name, grid, missing):
@@ -85,47 +78,34 @@ def _channels(signal, grid):
     masked = _item(signal, "EMGmask", grid, np.zeros(len(electrodes)))
     masked = numbers(masked, "signal.EMGmask").ravel() != 0
     if not len(rows) == len(electrodes) == len(masked):
-        raise ValueError(
-            f"field signal.data has {len(rows)} channels for grid {grid}, signal.coordinates "
-            f"{len(electrodes)}, signal.EMGmask {len(masked)}; the three must be equal"
-        )
+        others = f"signal.coordinates {len(electrodes)}, signal.EMGmask {len(masked)}"
+        raise ValueError(f"field signal.data has {len(rows)} channels for grid {grid}, {others}")
     good = np.flatnonzero(~masked)
     order = good[np.lexsort(electrodes[good, ::-1].T)]
-    ied = numbers(signal["IED"], "signal.IED").ravel()
-    if grid >= len(ied):
-        raise ValueError(f"field signal.IED has {len(ied)} value(s), none for grid {grid}")
+    ied = numbers(signal["IED"], "signal.IED").ravel()[grid : grid + 1]
     name = str(_item(signal, "gridname", grid, ""))
     if name.startswith("HD") and len(electrodes) == 64 and electrodes[13, 0] < electrodes[12, 0]:
-        warnings.warn(
-            f"grid {grid}, {name}, has the electrode numbers of a GR grid, as older versions of "
-            "MUedit write them: where its electrodes are is not known, grid is None",
-            stacklevel=3,
-        )
+        older = "the electrode numbers of a GR grid, as older versions of MUedit write them"
+        warnings.warn(f"grid {grid}, {name}, has {older}: grid is None", stacklevel=3)
         return rows[good], None
-    return rows[order], Grid(electrodes[order], float(ied[grid]))
+    return rows[order], Grid(electrodes[order], number(ied, f"signal.IED({grid + 1})"))
 
 
 def _motor_units(content, grid, n_samples):
     """Discharge times of the motor units of one grid, and their pulse-to-noise ratios."""
     edited = content.get("edition", "")
-    name = "edition" if len(edited) and np.size(edited) else "signal"
-    if "Dischargetimes" not in struct(content, name):
-        name = "signal"
+    is_edited = len(edited) and np.size(edited) and "Dischargetimes" in struct(content, "edition")
+    name = "edition" if is_edited else "signal"
     source = content[name]
     table = source.get("Dischargetimes", np.empty(0))
     if not isinstance(table, np.ndarray) or (table.size and table.dtype != object):
         raise ValueError(f"field {name}.Dischargetimes must be a cell, {{grid, motor unit}}")
     trains = numbers(_item(source, "Pulsetrain", grid, np.empty(0)), f"{name}.Pulsetrain")
     if trains.size and trains.shape[1] != n_samples:
-        raise ValueError(
-            f"field {name}.Pulsetrain has {trains.shape[1]} samples, signal.data {n_samples}"
-        )
-    discharges, pnr = [], []
-    for unit, pulses in enumerate(table[grid] if grid < len(table) else []):
-        field = f"{name}.Dischargetimes{{{grid + 1},{unit + 1}}}"
-        times = zero_based(pulses, field, n_samples)
-        if len(times):  # rows are as long as that of the grid with most motor units
-            discharges.append(times)
-            known = unit < len(trains)
-            pnr.append(pulse_to_noise_ratio(trains[unit], times) if known else np.nan)
-    return discharges, pnr
+        raise ValueError(f"{name}.Pulsetrain has {trains.shape[1]} samples, the EMG {n_samples}")
+    units = enumerate(table[grid] if grid < len(table) else [], start=1)
+    field = f"{name}.Dischargetimes{{{grid + 1}"
+    times = [zero_based(pulses, f"{field},{unit}}}", n_samples) for unit, pulses in units]
+    kept = [k for k, found in enumerate(times) if len(found)]  # rows of a cell are equally long
+    pnr = [pulse_to_noise_ratio(trains[k], times[k]) if k < len(trains) else np.nan for k in kept]
+    return [times[k] for k in kept], pnr

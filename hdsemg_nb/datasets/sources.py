@@ -6,8 +6,6 @@ from hdsemg_nb.datasets.sample import fetch_sample
 from hdsemg_nb.datasets.synthetic import synthetic_cohort
 from hdsemg_nb.recording import Recordings
 
-SOURCES = ("synthetic", "hug2021", "sample")
-
 
 def load_recordings(source, folder="", n_subjects=3, mvc=(10, 30, 50), seconds=60.0, seed=0):
     """Recordings of a source.
@@ -35,33 +33,7 @@ def load_recordings(source, folder="", n_subjects=3, mvc=(10, 30, 50), seconds=6
     if source == "sample":
         return Recordings([fetch_sample])
     if source != "hug2021":
-        raise ValueError(f"source={source!r} must be one of {SOURCES}")
+        raise ValueError(f"source={source!r} must be 'synthetic', 'hug2021' or 'sample'")
     if not folder:
-        raise ValueError(
-            "folder='' must name the folder of the Hug et al. 2021 files "
-            "(the docstring of load_hug2021 tells where to get them)"
-        )
+        raise ValueError("folder='' must name the folder of the Hug files: see load_hug2021")
     return load_hug2021(paths.PROJECT / folder)
-
-
-def describe(source, recordings, profile):
-    """What a figure or table is stamped with: data and profile.
-
-    Parameters
-    ----------
-    source : str
-        As in `load_recordings`.
-    recordings : recording.Recordings
-    profile : str
-
-    Returns
-    -------
-    str
-    """
-    names = {
-        "synthetic": "SYNTHETIC data",
-        "hug2021": "Hug et al. 2021",
-        "sample": "real recording (openhdemg sample)",
-    }
-    length = recordings[0].duration
-    return f"{names[source]}, {len(recordings)} recordings of {length:.0f} s; {profile} profile"

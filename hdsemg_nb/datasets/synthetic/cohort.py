@@ -3,10 +3,9 @@
 import hashlib
 import io
 import json
-import os
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,22 +14,18 @@ import numpy as np
 from tqdm import tqdm
 
 from hdsemg_nb import paths
+from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.datasets.synthetic import muscle, potentials, simulation
 from hdsemg_nb.datasets.synthetic.muscle import FS
 from hdsemg_nb.datasets.synthetic.simulation import MUSCLE, simulate
 from hdsemg_nb.recording import Recording, Recordings, rectangular_grid
 
 
-def synthetic_cohort(
-    n_subjects,
-    mvc=(10, 30, 50),
-    seconds=60.0,
-    seed=0,
-    folder=None,
-    workers=2,
-    progress=True,
-):
-    """Synthetic recordings of several participants, simulated on first use.
+def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=None):
+    """Synthetic recordings of several participants, simulated on first use, two at a time.
+
+    More than one to simulate starts processes: a script (not a notebook) then has to do its work
+    under ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -43,11 +38,6 @@ def synthetic_cohort(
         Where the recordings are kept, named by a digest of their parameters and of the model;
         default data/synthetic of the project. A damaged file is set aside and simulated again,
         with a warning.
-    workers : int
-        Recordings simulated at a time. More than 1 start processes: a script (not a notebook)
-        then has to do its work under ``if __name__ == "__main__":``.
-    progress : bool
-        Show a progress bar over the recordings.
 
     Returns
     -------
@@ -56,16 +46,14 @@ def synthetic_cohort(
     """
     folder = Path(folder or paths.DATA / "synthetic")
     folder.mkdir(parents=True, exist_ok=True)
-    subjects = range(1, n_subjects + 1)
-    wanted = [
-        (s, float(m), float(seconds), int(seed)) for s in subjects for m in np.atleast_1d(mvc)
-    ]
+    intensities = [float(one) for one in np.atleast_1d(mvc)]
+    wanted = product(range(1, n_subjects + 1), intensities, [float(seconds)], [int(seed)])
     jobs = [(parameters, folder / f"{_digest(parameters)}.npz") for parameters in wanted]
     missing = [job for job in jobs if not job[1].exists()]
-    hidden = not (progress and missing)
-    with tqdm(total=len(missing), desc="simulating", unit="recording", disable=hidden) as bar:
-        for _ in _simulate_all(missing, workers):
-            bar.update()
+    bar = dict(total=len(missing), desc="simulating", unit="recording", disable=not missing)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        apply = pool.map if len(missing) > 1 else map
+        list(tqdm(apply(_simulate_to_file, missing), **bar))
     return Recordings(partial(_load, *job) for job in jobs)
 
 
@@ -74,14 +62,6 @@ def _digest(parameters):
     model = [Path(module.__file__).read_bytes() for module in (muscle, potentials, simulation)]
     content = b"".join([json.dumps(parameters).encode(), *model])
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _simulate_all(jobs, workers):
-    if min(workers, len(jobs)) <= 1:
-        yield from map(_simulate_to_file, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_simulate_to_file, jobs)
 
 
 def _simulate_to_file(job):
@@ -93,43 +73,25 @@ def _load(parameters, path):
     try:
         return _read(path)
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-        aside = path.with_suffix(".damaged")
-        warnings.warn(
-            f"{path} is damaged ({error}): set aside as {aside.name}, simulated again",
-            stacklevel=2,
-        )
         if path.exists():
-            os.replace(path, aside)
+            set_aside(path, error, "simulated again")
     _simulate_to_file((parameters, path))
     return _read(path)
 
 
 def _save(recording, path):
     content = io.BytesIO()
-    np.savez(
-        content,
-        emg=recording.emg,
-        times=np.concatenate([*recording.discharges, np.empty(0, np.int64)]),
-        counts=[len(times) for times in recording.discharges],
-        pnr=recording.pnr,
-        mvc=recording.mvc,
-        text=[recording.subject, recording.source],
-    )
+    times = np.concatenate([*recording.discharges, np.empty(0, np.int64)])
+    counts = [len(train) for train in recording.discharges]
+    about = dict(pnr=recording.pnr, mvc=recording.mvc, text=[recording.subject, recording.source])
+    np.savez(content, emg=recording.emg, times=times, counts=counts, **about)
     paths.write_whole(path, content.getvalue())
 
 
 def _read(path):
     with np.load(path) as stored:
-        borders = np.cumsum(stored["counts"].astype(np.int64))[:-1]
-        subject, source = (str(text) for text in stored["text"])
-        return Recording(
-            emg=stored["emg"],
-            fs=FS,
-            discharges=np.split(stored["times"], borders) if len(stored["counts"]) else (),
-            pnr=stored["pnr"],
-            grid=rectangular_grid(),
-            subject=subject,
-            muscle=MUSCLE,
-            mvc=float(stored["mvc"]),
-            source=source,
-        )
+        ends = np.cumsum(stored["counts"].astype(np.int64))
+        discharges = np.split(stored["times"], ends)[:-1]
+        subject, source = map(str, stored["text"])
+        about = rectangular_grid(), subject, MUSCLE, float(stored["mvc"]), source
+        return Recording(stored["emg"], FS, discharges, stored["pnr"], *about)

@@ -1,1 +1,0 @@
-from hdsemg_nb.decoders.muf_net import *  # noqa

@@ -1,1 +1,0 @@
-from hdsemg_nb.decoders import FILTER, Run  # noqa
