@@ -1,4 +1,4 @@
-"""Parameters: a notebook declares its own in the cell tagged *parameters*; unknown ones are refused.
+"""Parameters: a notebook declares its own in a cell tagged *parameters*; others are refused.
 
 A profile (params/<profile>/<notebook>.yaml) lists only what differs from that cell.
 """

@@ -25,9 +25,24 @@ def output_folder(folder, kind):
     -------
     pathlib.Path
     """
-    path = OUTPUT / folder / kind
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return made(OUTPUT / folder / kind)
+
+
+def made(folder):
+    """A folder, made if it is missing.
+
+    Raises
+    ------
+    OSError
+        When it cannot be made; says where.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            f"{folder} cannot be made ({error}): choose a place to write to"
+        ) from error
+    return folder
 
 
 def write_whole(path, content):
@@ -37,6 +52,11 @@ def write_whole(path, content):
     ----------
     path : pathlib.Path
     content : str or bytes
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; names the file.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -45,5 +65,7 @@ def write_whole(path, content):
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
+    except OSError as error:
+        raise type(error)(f"{path} cannot be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)

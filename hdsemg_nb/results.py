@@ -262,7 +262,7 @@ def save(table, path, note):
     path = paths.PROJECT / path
     settings = DEFAULTS if "tp" in table else {}  # of a table of counts
     same = [n for n, default in settings.items() if n in table and _all_are(table[n], default)]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    paths.made(path.parent)
     text = table.drop(columns=same).to_csv(index=False, lineterminator="\n")
     paths.write_whole(path, f"# {note}\n{text}")
 

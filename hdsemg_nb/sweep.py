@@ -72,7 +72,7 @@ def plan(recordings, runs, folder, only=()):
         In the order of `run`.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    paths.made(folder)
     absent = sorted(set(only) - set(range(len(recordings))))
     if absent:
         raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
@@ -290,14 +290,15 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     run(recordings, blocks, one.folder, only, workers, scheduler, known=known, minutes=minutes)
     works = plan(recordings, blocks, one.folder)
     names = {w.path.stem: name for name, runs in one.blocks for w in works if w.run in runs}
-    tables = {one.results: results.counts, one.curves: results.histories}
-    for file, known in before.items():
-        table = _with_others(gather(works, known, tables[file]), known)
-        if any(names.values()):
-            table["setting"] = table["run"].map(names).fillna(table.get("setting", ""))
-        table = table if file == one.results else table.reindex(columns=CURVES)
-        results.save(table, Path(to or one.results.parent) / file.name, one.note)
-    return results.read(one.results) if to is None else table
+    folder = Path(to or one.results.parent)
+    for file, table_of in [(one.curves, results.histories), (one.results, results.counts)]:
+        if file:
+            table = _with_others(gather(works, before[file], table_of), before[file])
+            if any(names.values()):
+                table["setting"] = table["run"].map(names).fillna(table.get("setting", ""))
+            table = table if file == one.results else table.reindex(columns=CURVES)
+            results.save(table, folder / file.name, one.note)
+    return results.read(folder / one.results.name)
 
 
 def committed(file, merged=()):

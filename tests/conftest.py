@@ -1,16 +1,11 @@
 """Small recordings that every test can use."""
 
-import os
-import tempfile
+import numpy as np
+import pytest
 
-os.environ["HDSEMG_NB_OUTPUT"] = tempfile.mkdtemp()  # figures/ and tables/ of the notebooks
-
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-
-from hdsemg_nb import latency  # noqa: E402
-from hdsemg_nb.recording import Recording, rectangular_grid  # noqa: E402
-from hdsemg_nb.train import Run  # noqa: E402
+from hdsemg_nb import latency
+from hdsemg_nb.recording import Recording, rectangular_grid
+from hdsemg_nb.train import Run
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ def test_every_network_is_timed_once_at_a_size_it_takes():
     assert {(network, window) for network, window, *_ in inference.BARS} <= set(sizes)
 
 
+@pytest.mark.slow
 def test_inference_in_small(two_units, folder, monkeypatch):
     monkeypatch.setattr(inference, "PRECISIONS", ["fp32"])
     before = torch.get_num_threads()

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hdsemg_nb import paths, tables
 from hdsemg_nb.chapters import filter_initialised as muf
 from hdsemg_nb.decoders import FILTER, OURS
 from hdsemg_nb.results import DEFAULTS
@@ -67,3 +68,13 @@ def test_changes_are_drawn_beside_the_signal_as_recorded(monkeypatch):
     muf.draw_changes(pd.DataFrame(rows), "out", "note")
     labels = [[tick.get_text() for tick in ax.get_xticklabels()] for ax in kept[0].axes]
     assert labels == [["none", "20 dB"], ["none", "5 %"]]
+
+
+def test_figures_are_the_same_byte_for_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
+    scores, _ = tables.load(paths.RESULTS / "robustness_cohort.csv")
+    drawn = []
+    for _ in range(2):  # dots side by side are not placed by chance
+        muf.draw_changes(scores, "", "note")
+        drawn.append((tmp_path / "figures" / "muf_robustness.png").read_bytes())
+    assert drawn[0] == drawn[1]

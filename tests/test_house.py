@@ -15,11 +15,13 @@ from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
-FIRST = (
-    "recording datasets segment normalisation metrics discharges stats params paths tables cbss".split()
-)
+FIRST = "recording datasets segment normalisation metrics discharges stats params paths tables"
 SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster"
-FLOORS = {**dict.fromkeys(FIRST, 1), **dict.fromkeys(SECOND.split(), 2), "chapters": 3}
+FLOORS = {
+    **dict.fromkeys([*FIRST.split(), "cbss"], 1),
+    **dict.fromkeys(SECOND.split(), 2),
+    "chapters": 3,
+}
 
 
 def modules():

@@ -141,9 +141,7 @@ def test_moved_electrodes_are_interpolated_on_the_grid():
 
 def test_nothing_is_moved_where_the_grid_is_not_known():
     normalisation = segment.Normalisation(np.zeros((3, 1)), np.diag([1.0, 2.0, 3.0]))
-    np.testing.assert_array_equal(
-        muf_net.shift_matrices(None, normalisation), np.eye(3)[None]
-    )
+    np.testing.assert_array_equal(muf_net.shift_matrices(None, normalisation), np.eye(3)[None])
 
 
 def test_the_network_gets_the_moved_electrodes_of_its_recording(planted):

@@ -264,6 +264,7 @@ def wait_until(condition, seconds=240):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(compute, script, tmp_path):
     recordings, runs, start = script
     process = start(tmp_path / "killed")

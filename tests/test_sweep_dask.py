@@ -81,6 +81,7 @@ def computing(client):
     return client.run_on_scheduler(names)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(scheduler, recording, tmp_path):
     client, workers = scheduler
     runs = [Run("ML-DCNN", 20, 20, epochs=20, tested_folds=1, seed=seed) for seed in range(6)]

@@ -156,6 +156,14 @@ def test_a_damaged_file_is_named_set_aside_and_simulated_again(
     assert recordings[0].digest == simulation.recording.digest
 
 
+def test_where_nothing_can_be_written_the_recording_is_not_lost(tmp_path, monkeypatch, simulation):
+    monkeypatch.setattr(cohort, "simulate", lambda *parameters: simulation)
+    (tmp_path / "file").write_text("in the place of the folder")
+    with pytest.warns(UserWarning, match="file.* simulated again whenever"):
+        (recording,) = synthetic_cohort(1, [10], 1.0, folder=tmp_path / "file" / "data")
+    assert recording.digest == simulation.recording.digest
+
+
 def test_recording_without_labels_is_read_back(tmp_path, simulation):
     unlabelled = replace(simulation.recording, discharges=(), pnr=None)
     cohort._save(unlabelled, tmp_path / "a.npz")

