@@ -1,9 +1,8 @@
 """Many runs on many recordings: each computed once, written whole or not at all.
 
 A piece of work is one run on one recording with all its folds. Its result is a JSON file named by a
-digest (`results.run_name`), so that a sweep that was stopped in any way goes on where it was. A run
-that fails leaves a .failed file with the error instead; the others go on, and the next sweep tries
-it again.
+digest (`results.run_name`), so that a stopped sweep goes on where it was. A run that fails leaves a
+.failed file with the error instead; the others go on, and the next sweep tries it again.
 """
 
 import argparse
@@ -20,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hdsemg_nb import cluster, paths, results, segment, studies
+from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.engine import device
 
@@ -156,8 +156,6 @@ def run(
 
     Raises
     ------
-    ValueError
-        When `only` names a recording that is not there.
     OSError
         When a result cannot be written (disk full) or there is no such scheduler. What was
         written before is whole, and the next call goes on from there.
@@ -304,21 +302,29 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
 def committed(file, merged=()):
     """Table of a study, with those computed elsewhere; each run once. None where there is none."""
     files = [Path(folder) / file.name for folder in merged] + [file]
-    found = [results.read(each) for each in files if (paths.PROJECT / each).exists()]
-    table = pd.concat(found, ignore_index=True) if found else None
-    if table is None:
+    found = [table for each in files if (table := _read(paths.PROJECT / each)) is not None]
+    if not found:
         return None
+    table = pd.concat(found, ignore_index=True)
     source = np.repeat(np.arange(len(found)), [len(each) for each in found])
     first = pd.Series(source).groupby(table["run"]).transform("min")
     return table[source == first].reset_index(drop=True)
 
 
+def _read(path):
+    """Table of a study; None where there is none, or a damaged one, which is set aside."""
+    try:
+        return results.read(path)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        return set_aside(path, error, "its runs are computed again")
+
+
 def _with_others(table, known):
     """Rows with those known before of other runs: nothing that was written is lost."""
-    if known is None:
-        return table
-    others = known[~known["run"].isin(table.get("run", ()))]
-    return pd.concat([table, others], ignore_index=True) if len(others) else table
+    others = None if known is None else known[~known["run"].isin(table.get("run", ()))]
+    return pd.concat([table, others], ignore_index=True)
 
 
 def main(arguments=None):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -331,6 +332,15 @@ def test_a_study_is_a_committed_table(workers, tmp_path, monkeypatch):
     again = sweep.study(file, scheduler="tcp://nowhere:1", merged=["elsewhere"])
     assert len(again) == len(first) + len(other)
     pd.testing.assert_frame_equal(again[: len(first)], first, check_like=True)
+
+
+def test_a_damaged_table_of_a_study_is_named_and_set_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    file = tmp_path / "study.csv"
+    file.write_text("# what it is\nfold,run\n0,ab")
+    with pytest.warns(UserWarning, match="study.csv.* cut short.* set aside"):
+        assert sweep.committed(pathlib.Path("study.csv")) is None
+    assert file.with_suffix(".damaged").exists() and not file.exists()
 
 
 @pytest.mark.parametrize("name", sorted(paths.PARAMS.glob("sweeps/*.yaml")), ids=lambda p: p.stem)
