@@ -209,6 +209,7 @@ DRAW = {
 
 
 @pytest.mark.parametrize("stem", DRAW)
+@pytest.mark.slow
 def test_figures_have_the_same_bytes_each_time(planted, folder, stem):
     saved = []
     for _ in range(2):

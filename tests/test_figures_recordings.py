@@ -30,6 +30,7 @@ DRAW = {
 
 
 @pytest.mark.parametrize("stem", DRAW)
+@pytest.mark.slow
 def test_the_same_bytes_each_time_in_the_size_of_a_page(planted, folder, stem):
     saved = []
     for _ in range(2):

@@ -89,6 +89,7 @@ for module in pkgutil.walk_packages(hdsemg_nb.__path__, "hdsemg_nb."):
 """
 
 
+@pytest.mark.slow
 def test_everything_can_be_imported_on_windows():
     done = subprocess.run([sys.executable, "-c", WITHOUT_POSIX], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

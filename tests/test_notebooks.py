@@ -72,6 +72,7 @@ def run_papermill(folder, *arguments, notebook="02_networks"):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_papermill_refuses_an_unknown_parameter_from_any_folder(tmp_path):
     done = run_papermill(tmp_path, "-p", "n_motor_unit", "3")
     assert done.returncode != 0

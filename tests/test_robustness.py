@@ -54,6 +54,7 @@ def test_versions_are_drawn_from_the_seed(planted):
         assert np.array_equal(one[key], same[key]) and not np.array_equal(one[key], other[key])
 
 
+@pytest.mark.slow
 def test_a_moved_grid_sees_the_same_muscle(monkeypatch):
     monkeypatch.delitem(robustness.SHIFTS_MM, "one column")  # takes its time
     versions = robustness.grid_versions(1, 10, 5.0, 0)
