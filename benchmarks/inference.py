@@ -51,7 +51,7 @@ class LoopedMTDCNN(nn.Module):
 
     Parameters
     ----------
-    grouped : models.MTDCNN
+    grouped : mt_dcnn.MTDCNN
         Its weights are copied.
     """
 

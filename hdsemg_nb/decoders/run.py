@@ -42,7 +42,7 @@ class Run:
     decay : bool
         Let the learning rate fall to 0 along half a cosine, epoch by epoch; not in the paper.
     width : float
-        Of ML-DRSNet, see `models.MLDRSNet`; 1 for every other decoder.
+        Of ML-DRSNet, see `ml_drsnet.MLDRSNet`; 1 for every other decoder.
     patience : int, optional
         End the training when the validation loss has not fallen for so many epochs; default never.
         Not in the paper.
@@ -50,7 +50,7 @@ class Run:
         Train on so much signal alone, the training windows nearest to the middle of the recording;
         default all of them. Not in the paper.
     without : str
-        Part taken away from MUF-Net, a name in `filter_network.ABLATIONS`; "" for none.
+        Part taken away from MUF-Net, a name in `muf_net.ABLATIONS`; "" for none.
     seed : int
         Of the shuffled split, the weights, the order of the windows and the dropout.
 
