@@ -108,6 +108,11 @@ class Recording:
         None or NaN is "".
     mvc : float
         Contraction intensity in % of the maximal voluntary contraction; NaN where unknown.
+    force : array_like, shape (samples,), optional
+        Force or torque beside the EMG, or its target where that alone was recorded; kept as
+        float32.
+    force_name : str
+        What `force` is, with its unit, for example "force (% MVC)": the label of its axis.
 
     Raises
     ------
@@ -129,6 +134,8 @@ class Recording:
     muscle: str = ""
     mvc: float = float("nan")
     source: str = ""
+    force: np.ndarray | None = None
+    force_name: str = ""
 
     def __post_init__(self):
         emg = _checked_emg(self.emg)
@@ -143,7 +150,8 @@ class Recording:
         fields["fs"] = _number(self.fs, "fs", "a finite frequency above 0 Hz", lambda x: x > 0)
         mvc, rule = np.nan if self.mvc is None else self.mvc, "an intensity in % MVC, or NaN"
         fields["mvc"] = _number(mvc, "mvc", rule, lambda x: not x < 0)
-        for name in ("subject", "muscle", "source"):
+        fields["force"] = _checked_force(self.force, emg.shape[1])
+        for name in ("subject", "muscle", "source", "force_name"):
             fields[name] = _text(getattr(self, name), name)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -151,7 +159,8 @@ class Recording:
     def __repr__(self):
         about = [self.subject, self.muscle, f"{self.mvc:g} % MVC" if self.mvc >= 0 else ""]
         signal = f"{self.n_channels} channels x {self.duration:.4g} s at {self.fs:g} Hz"
-        facts = [*about, signal, f"{self.n_motor_units} motor units", self.source]
+        units = f"{self.n_motor_units} motor units"
+        facts = [*about, signal, units, self.force_name, self.source]
         return f"Recording({', '.join(fact for fact in facts if fact)})"
 
     @property
@@ -206,7 +215,8 @@ class Recording:
                 f"start_s={start_s}, stop_s={stop_s} must hold samples of the {self.duration:.2f} s"
             )
         kept = [d[(d >= start) & (d < stop)] - start for d in self.discharges]
-        return replace(self, emg=self.emg[:, start:stop], discharges=kept)
+        force = None if self.force is None else self.force[start:stop]
+        return replace(self, emg=self.emg[:, start:stop], discharges=kept, force=force)
 
 
 class Recordings(Sequence):
@@ -292,6 +302,16 @@ def _checked_emg(emg):
         sizes = f"emg has {len(emg)} channels and only {emg.shape[1]} samples"
         warnings.warn(f"{sizes}; if it is transposed, pass emg.T", stacklevel=4)
     return emg
+
+
+def _checked_force(force, n_samples):
+    if force is None:
+        return None
+    force = np.asarray(force)
+    if force.shape != (n_samples,) or force.dtype.kind not in "iuf" or not np.isfinite(force).all():
+        rule = f"a finite number for each of the {n_samples} samples, or None"
+        raise ValueError(f"force has shape {force.shape} and dtype {force.dtype}, expected {rule}")
+    return np.ascontiguousarray(force, dtype=np.float32)
 
 
 def _checked_pnr(pnr, n_units):

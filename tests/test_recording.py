@@ -34,6 +34,8 @@ def test_refuses_non_finite_emg(bad):
         (dict(emg=np.ones((0, 100))), r"shape \(0, 100\).*at least one of each"),
         (dict(emg=EMG.astype(complex)), "emg has .* dtype complex128"),
         (dict(emg=np.ma.masked_less(EMG * 1, 2)), "emg is masked in places"),
+        (dict(force=np.ones(99)), r"force has shape \(99,\).*each of the 100 samples"),
+        (dict(force=np.full(100, np.nan)), r"force has shape \(100,\).*a finite number"),
         (dict(fs=0), "fs=0 must be a finite frequency above 0 Hz"),
         (dict(fs=-2048.0), "fs=-2048.0 must be"),
         (dict(fs=np.nan), "fs=nan must be"),
@@ -182,3 +184,10 @@ def test_recordings_are_read_when_asked_for():
     assert (len(recordings), len(last), read) == (3, 2, [])
     assert (last[-1].mvc, recordings[0].mvc, read) == (50, 10, [50, 10])
     assert [recording.mvc for recording in recordings] == [10, 30, 50]
+
+
+def test_force_is_kept_cropped_and_named():
+    recording = Recording(EMG, 100, force=np.arange(100), force_name="force (% MVC)")
+    assert recording.force.dtype == np.float32 and "force (% MVC)" in repr(recording)
+    assert recording.crop(0.2, 0.4).force.tolist() == list(range(20, 40))
+    assert recording.digest == Recording(EMG, 100).digest  # of what decoders see
