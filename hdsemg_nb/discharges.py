@@ -9,7 +9,7 @@ from collections import namedtuple
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, find_peaks
 from scipy.signal.windows import hann
 
 from hdsemg_nb.metrics import Counts, binary
@@ -61,6 +61,36 @@ def _merged(times, refractory):
         merged.append(round(group.mean()))
         times = times[len(group) :]
     return np.array(merged, dtype=np.int64)
+
+
+def to_the_sample(probabilities, first, length, threshold, fs):
+    """Discharge times to the sample, from labels that begin at every sample.
+
+    At each sample stands the mean probability of the labels that hold it: of a discharge all of
+    them do, so it rises to the discharge and falls behind it. Its peaks are the discharges.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, shape (labels, motor units)
+        Of a discharge in each label; each begins a sample after the one before.
+    first, length : int
+        First sample of the first label, and the samples of each.
+    threshold : float
+        Least mean probability of a discharge.
+    fs : float
+        Sampling frequency in Hz; peaks less than `REFRACTORY_MS` from a higher one are left out.
+
+    Returns
+    -------
+    list of numpy.ndarray of int64
+        Discharge times of each motor unit as samples.
+    """
+    ends = np.zeros((length, probabilities.shape[1]))
+    total = np.cumsum(np.concatenate([ends, probabilities, ends]), axis=0, dtype=float)
+    mean = (total[length:] - total[:-length]) / length  # from sample `first` on
+    distance = max(1, round(REFRACTORY_MS * fs / 1000))
+    peaks = (find_peaks(one, height=threshold, distance=distance)[0] for one in mean.T)
+    return [found + first for found in peaks]
 
 
 def _checked(reference, found):
