@@ -160,12 +160,9 @@ def test_what_is_no_network_is_refused(trained, two_units, tmp_path):
         latency.export(fitted, tmp_path / "a.onnx")
 
 
-@pytest.mark.parametrize("network", ["ML-DCNN", FILTER, "exported"])
-def test_every_decoder_decodes_a_recording_to_the_sample(network, two_units, exported, trained):
-    if network == "exported":
-        fitted = latency.Decoder(exported, "onnxruntime")
-    else:
-        fitted = train.fit(two_units, dataclasses.replace(trained.run, network=network))
+@pytest.mark.parametrize("network", ["ML-DCNN", FILTER])
+def test_a_recording_is_decoded_to_the_sample(network, two_units, trained):
+    fitted = train.fit(two_units, dataclasses.replace(trained.run, network=network))
     found = fitted.decode_recording(dataclasses.replace(two_units, discharges=(), pnr=None))
     assert found.emg is two_units.emg
     for times, reference in zip(found.discharges, two_units.discharges, strict=True):
@@ -173,6 +170,12 @@ def test_every_decoder_decodes_a_recording_to_the_sample(network, two_units, exp
         assert agreement.rate > 0.8  # in steps of S: 0.2
     with pytest.raises(ValueError, match="fs=1000 Hz, but the decoder was trained at 2048 Hz"):
         fitted.decode_recording(dataclasses.replace(two_units, fs=1000))
+
+
+def test_an_exported_decoder_finds_the_same_discharges(decoder, two_units, trained):
+    found, expected = decoder.decode_recording(two_units), trained.decode_recording(two_units)
+    assert [d.tolist() for d in found.discharges] == [d.tolist() for d in expected.discharges]
+    assert len(found.discharges[0]) > 50
 
 
 def test_offsets_of_labels_do_not_move_decoded_discharges(two_units, trained):
