@@ -8,6 +8,7 @@ import numpy as np
 from IPython.display import Image
 
 from hdsemg_nb import paths
+from hdsemg_nb.discharges import smoothed_rate
 from hdsemg_nb.recording import rectangular_grid
 from hdsemg_nb.segment import spike_triggered_average
 
@@ -231,3 +232,50 @@ def _muap_map(ax, recording, unit, width_ms):
     ax.text(0, 1, about, transform=ax.transAxes, va="top", fontsize=6)
     ax.plot([n_columns // 2] * 2, [-0.6, n_rows - 0.4], color=DISCHARGE, lw=0.4, zorder=0)
     ax.set_title(f"Motor unit {unit}")
+
+
+@plt.rc_context(STYLE)
+def draw_spike_trains(recording, stem, output, note, title=""):
+    """Spike trains and smoothed discharge rates of every motor unit, over the force.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    stem, output, note : str
+        See `save`.
+    title : str
+        Above the figure.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    n_units, time = recording.n_motor_units, np.arange(recording.n_samples) / recording.fs
+    heights = [(25 + 4 * n_units) * MM, 55 * MM]
+    size = (TWO_COLUMNS, sum(heights))
+    figure, (spikes, rates) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights)
+    figure.suptitle(title, fontsize=8)
+    colours = plt.get_cmap("cividis")(np.linspace(0, 0.9, max(n_units, 1)))
+    trains = [times / recording.fs for times in recording.discharges]
+    spikes.eventplot(trains, colors=colours[:n_units], linelengths=0.7, linewidths=0.6)
+    spikes.set(ylim=(max(n_units, 1) - 0.5, -0.5), ylabel="Motor unit", title="a  Spike trains")
+    spikes.yaxis.get_major_locator().set_params(integer=True)
+    for times, colour in zip(recording.discharges, colours, strict=False):
+        rate = smoothed_rate(times, recording.n_samples, recording.fs)
+        rates.plot(time, np.where(rate > 0, rate, np.nan), color=colour)
+    rates.set(title="b  Smoothed discharge rates", xlabel="Time (s)", ylim=(0, None))
+    rates.set(ylabel="Discharges per second", xlim=(0, recording.duration))
+    if recording.force is not None:
+        for ax in (spikes, rates):
+            _draw_force(ax, time, recording)
+    return save(figure, stem, output, note)
+
+
+def _draw_force(ax, time, recording):
+    """The force as a grey area behind what is drawn, with an axis of its own on the right."""
+    behind = ax.twinx()
+    behind.fill_between(time, recording.force.min(), recording.force, color="0.88", lw=0)
+    behind.set_ylabel(recording.force_name[:1].upper() + recording.force_name[1:])
+    behind.spines["right"].set_visible(True)
+    ax.set_zorder(behind.get_zorder() + 1)
+    ax.patch.set_visible(False)

@@ -15,7 +15,10 @@ from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
-FIRST = "recording datasets segment normalisation metrics discharges stats params paths tables"
+FIRST = (
+    "recording datasets segment normalisation signal_check motor_units metrics discharges stats "
+    "params paths tables"
+)
 SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster"
 FLOORS = {
     **dict.fromkeys([*FIRST.split(), "cbss"], 1),

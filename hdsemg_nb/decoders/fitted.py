@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.signal import find_peaks
 
 from hdsemg_nb import segment
-from hdsemg_nb.discharges import to_the_sample
+from hdsemg_nb.discharges import REFRACTORY_MS
 
 
 class FittedDecoder:
@@ -68,3 +69,33 @@ def decode_every_sample(predict, emg, run, offsets, fs):
     found = to_the_sample(predict(emg, starts), low, high - low, run.threshold, fs)
     moved = [times - offset for times, offset in zip(found, offsets, strict=True)]
     return [times[(times >= 0) & (times < n_samples)].astype(np.int64) for times in moved]
+
+
+def to_the_sample(probabilities, first, length, threshold, fs):
+    """Discharge times to the sample, from labels that begin at every sample.
+
+    At each sample stands the mean probability of the labels that hold it: of a discharge all of
+    them do, so it rises to the discharge and falls behind it. Its peaks are the discharges.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, shape (labels, motor units)
+        Of a discharge in each label; each begins a sample after the one before.
+    first, length : int
+        First sample of the first label, and the samples of each.
+    threshold : float
+        Least mean probability of a discharge.
+    fs : float
+        Sampling frequency in Hz; peaks less than `REFRACTORY_MS` from a higher one are left out.
+
+    Returns
+    -------
+    list of numpy.ndarray of int64
+        Discharge times of each motor unit as samples.
+    """
+    ends = np.zeros((length, probabilities.shape[1]))
+    total = np.cumsum(np.concatenate([ends, probabilities, ends]), axis=0, dtype=float)
+    mean = (total[length:] - total[:-length]) / length  # from sample `first` on
+    distance = max(1, round(REFRACTORY_MS * fs / 1000))
+    peaks = (find_peaks(one, height=threshold, distance=distance)[0] for one in mean.T)
+    return [found + first for found in peaks]
