@@ -110,7 +110,7 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
     ratios = {"width_ratios": [1, 3.4], "height_ratios": [1.6, 1]}
     figure, axes = plt.subplot_mosaic(layout, figsize=(TWO_COLUMNS, 85 * MM), **ratios)
     figure.suptitle(title, fontsize=8)
-    grid, rms = _grid(recording), recording.emg.std(axis=1, dtype=float)
+    grid, rms = grid_of(recording), recording.emg.std(axis=1, dtype=float)
     draw_grid_image(axes["grid"], grid, rms, "EMG amplitude (µV RMS)")
     axes["grid"].set_title("a  Electrodes")
     shown = np.unique(np.linspace(0, recording.n_channels - 1, n_shown).astype(int))
@@ -129,7 +129,7 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
     return save(figure, stem, output, note)
 
 
-def _grid(recording):
+def grid_of(recording):
     """The grid of a recording, or its channels below each other."""
     return recording.grid or rectangular_grid(recording.n_channels, 1, 1.0, empty=())
 
@@ -218,7 +218,7 @@ def draw_muaps(recordings, stem, output, note, n_shown=5, width_ms=50.0):
 
 def _muap_map(ax, recording, unit, width_ms):
     """Action potential of one motor unit, a trace for each electrode."""
-    grid, times = _grid(recording), recording.discharges[unit]
+    grid, times = grid_of(recording), recording.discharges[unit]
     average = spike_triggered_average(recording.emg, times, round(width_ms * recording.fs / 1000))
     height = np.ptp(average, axis=1).max()
     n_rows, n_columns = grid.shape

@@ -12,7 +12,8 @@ from hdsemg_nb.discharges import REFRACTORY_MS
 class FittedDecoder:
     """A decoder fitted to a recording, or read from a file.
 
-    A subclass has `fs`, the sampling frequency in Hz that it was fitted at, and ``decode(emg)``.
+    A subclass has `fs`, the sampling frequency in Hz that it was fitted at, ``decode(emg)``, and
+    when it was fitted here `run` and `lookahead`.
     """
 
     def decode_recording(self, recording):

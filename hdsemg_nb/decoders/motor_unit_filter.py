@@ -24,6 +24,13 @@ class FittedFilter(FittedDecoder):
         """Sampling frequency in Hz."""
         return self.filter.fs_
 
+    @property
+    def lookahead(self):
+        """Samples after a discharge that its decision waits for."""
+        linear = self.filter
+        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
+        return self.run.step // 2 + int(linear.lags_.max()) + linear.n_lags // 2 + refractory
+
     def predict(self, emg, starts):
         """1 where the filter finds a discharge, else 0, shape (windows, motor units).
 

@@ -31,6 +31,11 @@ class FittedNetwork(FittedDecoder):
         """Sampling frequency in Hz."""
         return self.recording.fs
 
+    @property
+    def lookahead(self):
+        """Samples after a discharge that its decision waits for."""
+        return self.run.window // 2 + int(self.offsets.max())
+
     def of_highest_f1(self):
         """The same network with the weights of the highest validation F1."""
         model = deepcopy(self.model)
