@@ -96,7 +96,7 @@ def force_fields(signals, n_samples):
     """
     usable = [(name, unit, np.ravel(x)) for name, unit, x in signals if np.size(x)]
     usable = [(name, unit, x) for name, unit, x in usable if not (x == x[0]).all()]
-    inputs = [signal for signal in usable if re.match(r"aux", signal[0], re.I)]
+    inputs = [signal for signal in usable if re.search(r"\baux", signal[0], re.I)]
     found = [
         (label, unit, x)
         for label, pattern in _FORCES

@@ -68,11 +68,11 @@ def load_demuse(path, subject="", muscle="", mvc=float("nan")):
     """Read a .mat file of DEMUSE, MATLAB 5 or v7.3.
 
     Required are the fields SIG (cell of the grid's shape, empty where there is no electrode),
-    MUPulses (cell, sample numbers counted from 1) and fsamp; PNR, discardChannelsVec, IED and ref_signal (force
-    in arbitrary units) are used where present. Channels are in row-major order over the grid, without the empty places.
-    Channels that discardChannelsVec marks are replaced, as the paper's first author does, by a
-    cubic spline (not-a-knot) through the other channels along the channel number; the first and
-    last channels are extrapolated by it.
+    MUPulses (cell, sample numbers counted from 1) and fsamp; PNR, discardChannelsVec, IED and
+    ref_signal (force in arbitrary units) are used where present. Channels are in row-major order
+    over the grid, without the empty places. Channels that discardChannelsVec marks are replaced, as
+    the paper's first author does, by a cubic spline (not-a-knot) through the other channels along
+    the channel number; the first and last channels are extrapolated by it.
 
     Parameters
     ----------

@@ -64,14 +64,10 @@ def load_muedit(path, grid=None, subject="", mvc=float("nan")):
 
 
 def _grid_names(signal):
-    about = [
-        [_item(signal, field, k, "") for field in ("muscle", "gridname")] for k in _grids(signal)
-    ]
+    """Muscle and type of each grid."""
+    grids = range(len(cells(signal["coordinates"])))
+    about = [[_item(signal, field, k, "") for field in ("muscle", "gridname")] for k in grids]
     return [" ".join(x for x in pair if isinstance(x, str) and x) for pair in about]
-
-
-def _grids(signal):
-    return range(len(cells(signal["coordinates"])))
 
 
 def _beside(signal):

@@ -34,7 +34,7 @@ GRIDS = {  # numbers and interelectrode distance in mm
 
 
 def load_otb(path, subject="", mvc=float("nan"), grid=None):
-    """Read an OTBiolab+ .mat export, MATLAB 5 or v7.3, with decomposition results where it has some.
+    """Read an OTBiolab+ .mat export, MATLAB 5 or v7.3, with its decomposition results if any.
 
     Channels are put in row-major order over the electrode grid, without an empty corner, when the
     file names a grid type of `GRIDS`; otherwise they keep the order of the file and `grid` is None.
@@ -123,7 +123,7 @@ def _unit(name):
 
 
 def _grid_name(name):
-    """Grid of a column like "(Decomposition of) ... - GR08MM1305 (1)[uV]"; "" when none is named."""
+    """Grid of a column like "(Decomposition of) ... - GR08MM1305 (1)[uV]"; "" without one."""
     part = re.fullmatch(r"(?i:.*decomposition of )?(.*\w) \(\d+\)\[[^]]*\]", name)
     return part[1] if part else ""
 
