@@ -10,7 +10,7 @@ import pandas as pd
 from hdsemg_nb.datasets.files import microvolts, naming
 from hdsemg_nb.recording import Recording
 
-_TIME = re.compile(r"(time|times|t|zeit|seconds?|samples?|index|s)\b.*", re.I)
+_TIME = re.compile(r"(times?|zeit|samples?|index|seconds?)([^a-z].*)?|[ts]", re.I)
 
 
 def load_array(path, fs=None, unit=None):
@@ -87,7 +87,7 @@ def _table(path, fs):
         raise ValueError(f"column {wrong[0]!r} holds {table[wrong[0]].iloc[0]!r}, expected numbers")
     values = table.to_numpy(float)
     is_time = named and _TIME.fullmatch(str(table.columns[0]).strip())
-    if len(values) > 2 and values.shape[1] > 1 and (is_time or _is_even(values[:, 0])):
+    if len(values) > values.shape[1] > 1 and (is_time or _is_even(values[:, 0])):
         _check_time(values[:, 0], table.columns[0], fs)
         values = values[:, 1:]
     return values

@@ -297,6 +297,6 @@ def read_spikes(path, fs):
         samples = table["sample"].replace("", "nan").astype(float).fillna(by_onset).astype(np.int64)
     except ValueError as error:
         raise ValueError(f"{Path(path).name} has a time that is no number ({error})") from error
-    units = samples.groupby(table.unit_id, sort=False)
-    names = sorted(units.groups, key=lambda x: (not x.isdigit(), int(x) if x.isdigit() else 0, x))
-    return [np.unique(units.get_group(name)) for name in names]
+    units = set(table.unit_id)
+    names = sorted(units, key=lambda x: (not x.isdigit(), int(x) if x.isdigit() else 0, x))
+    return [np.unique(samples[table.unit_id == name]) for name in names]

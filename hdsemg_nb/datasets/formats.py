@@ -54,16 +54,15 @@ def load(path, **about):
         raise FileNotFoundError(f"{path}: no such file or folder")
     name, reader, options = _format(path)
     options = options.split()
-    known = {field.name for field in fields(Recording)} - {"emg", "fs"}
+    known = {field.name for field in fields(Recording)} - {"emg", "fs", "grid"}
     placed = {"grid": about.pop("grid")} if isinstance(about.get("grid"), Grid) else {}
     for key in about:
-        if key not in options and (key not in known or key == "grid"):
-            raise ValueError(
-                f"{path}: {key}={about[key]!r} cannot be given with a file of {name}; "
-                f"it takes {sorted(known.union(options) - {'grid'} | {*options})}"
-            )
+        if key not in known.union(options):
+            takes = f"{name} takes {sorted(known.union(options))}"
+            raise ValueError(f"{path}: {key}={about[key]!r} is not for this file; {takes}")
     recording = reader(path, **{key: about[key] for key in options if key in about})
-    return replace(recording, **placed, **{k: x for k, x in about.items() if k not in options})
+    placed |= {key: value for key, value in about.items() if key not in options}
+    return replace(recording, **placed) if placed else recording
 
 
 def _format(path):
@@ -98,19 +97,25 @@ def _variables(path, start):
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
                 return set(file)
-    except Exception:  # of a broken file; a reader of the names it has says what is wrong
-        return set()
+    except Exception as error:  # both libraries raise many kinds on a broken file
+        broken = f"cannot be read as a MATLAB file ({error}); is it cut short?"
+        raise ValueError(f"{path}: {broken}") from error
     return set()
 
 
 def _tar_with(pattern):
-    def fits(path, start):
-        if start[257:262] != b"ustar" and not tarfile.is_tarfile(path):
-            return False
-        with tarfile.open(path) as archive:
-            return any(re.search(pattern, name) for name in archive.getnames())
+    return lambda path, start: any(re.search(pattern, name) for name in _tar_names(path))
 
-    return fits
+
+def _tar_names(path):
+    """Names of the files in a tar, as far as it can be read; none of any other file."""
+    names = []
+    try:
+        with tarfile.open(path, "r:") as archive:
+            names += (member.name for member in archive)
+    except (tarfile.TarError, EOFError):
+        pass
+    return names
 
 
 def _is_edf(path, start):
@@ -122,16 +127,24 @@ def _is_bids(path, start):
 
 
 def _is_array(path, start):
-    if start.startswith(b"\x93NUMPY"):
-        return True
     if start.startswith(b"PK\x03\x04"):
-        with zipfile.ZipFile(path) as archive:
-            return all(name.endswith(".npy") for name in archive.namelist())
-    try:  # the second line, the first may hold names
-        line = start.decode("utf-8-sig", errors="strict" if len(start) < 4096 else "ignore")
-        cells = re.split(r"[;,\t ]+", line.splitlines()[1].strip(";,\t "))
-        return len(cells) > 1 and all(float(cell) < float("inf") for cell in cells)
-    except (UnicodeDecodeError, IndexError, ValueError):
+        return zipfile.is_zipfile(path) and all(
+            name.endswith(".npy") for name in zipfile.ZipFile(path).namelist()
+        )
+    return start.startswith(b"\x93NUMPY") or (
+        _is_table(start) and not _is_delsys_table(path, start)
+    )
+
+
+def _is_table(start):
+    """Whether the second line is of numbers, or the only one; the last is cut, maybe."""
+    if b"\0" in start:
+        return False
+    lines = start.decode("utf-8-sig", errors="ignore").splitlines()[:2]
+    cells = re.split(r"[;,\t ]+", lines[-1].strip(";,\t ") if lines else "")
+    try:
+        return len([float(cell) for cell in cells[:-1]]) > 0
+    except ValueError:
         return False
 
 
