@@ -87,7 +87,11 @@ def test_mat_is_what_matlab_counts(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("discharges", np.array([[0.0, 5]]), r"field discharges\{1\} holds 0.0, expected whole samples"),
+        (
+            "discharges",
+            np.array([[0.0, 5]]),
+            r"field discharges\{1\} holds 0.0, expected whole samples",
+        ),
         ("emg", "x", "field emg holds 'x', expected numbers"),
         ("fs", None, "field fs is missing"),
     ],
