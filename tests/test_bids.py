@@ -50,8 +50,9 @@ def channels(n=4, units="uV", **more):
 def electrodes(place):
     rows = [["name", "x", "y", "coordinate_system", "group"]]
     for g in (1, 2):
-        rows += [[f"E{k + 1}", *place(k), f"grid{g}", f"Grid{g}"] for k in range(4)]
-    return [*rows, ["R1", 0, 100, "forearm", "Grid1"]]
+        places = [place(k) for k in range(4)][:: 1 if g == 1 else -1]
+        rows += [[f"E{k + 1}", *places[k], f"grid{g}", f"Grid{g}"] for k in range(4)]
+    return [*rows, ["R1", 0, 100, "thigh", "Grid1"]]
 
 
 def dataset(root, header="uV", place=lambda k: (8 * (k % 2), 8 * (k // 2)), **changes):
@@ -66,8 +67,8 @@ def dataset(root, header="uV", place=lambda k: (8 * (k % 2), 8 * (k // 2)), **ch
     (emg / "sub-01_task-hold_emg.json").write_text('{"RecordingDuration": 0.5}')
     tsv(emg / "sub-01_task-hold_channels.tsv", *changes.get("channels", channels()))
     tsv(emg / "sub-01_electrodes.tsv", *electrodes(place))
-    for space in ("grid1", "grid2", "forearm"):
-        unit = "percent" if space == "forearm" else changes.get("coordinates", "mm")
+    for space in ("grid1", "grid2", "thigh"):
+        unit = "m" if space == "thigh" else changes.get("coordinates", "mm")
         about = json.dumps({"EMGCoordinateUnits": unit, "Description": "x: LM → MM"})
         path = emg / f"sub-01_space-{space}_coordsystem.json"
         path.write_text(about, encoding="utf-8")
@@ -82,7 +83,7 @@ def root(tmp_path):
 def test_each_grid_by_its_group(root):
     one, other = load_bids(root, grid="Grid1"), load_bids(root / "sub-01", grid=1)
     np.testing.assert_allclose(one.emg[:, 0], [1, 2, 3, 4], atol=0.01)
-    np.testing.assert_allclose(other.emg[:, 0], [5, 6, 7, 8], atol=0.01)
+    np.testing.assert_allclose(other.emg[:, 0], [8, 7, 6, 5], atol=0.01)
     assert (one.fs, one.subject, one.muscle, other.muscle) == (FS, "01", "muscle 1", "muscle 2")
     assert one.grid.electrodes.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert one.grid.ied_mm == 8

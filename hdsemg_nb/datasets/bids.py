@@ -137,8 +137,7 @@ def _beside(file, root, ending):
     of, found = _entities(file).items(), []
     for folder in reversed([file.parent, *file.parent.parents]):
         if folder == root or root in folder.parents:
-            here = [p for p in sorted(folder.glob(f"*{ending}")) if _entities(p).items() <= of]
-            found += sorted(here, key=lambda p: len(_entities(p)))
+            found += [p for p in sorted(folder.glob(f"*{ending}")) if _entities(p).items() <= of]
     return found
 
 
@@ -254,14 +253,9 @@ def _ied(emg, about, file, step):
 
 def _discharges(file, root, fs):
     """Discharge times from events.tsv beside the recording, or else under derivatives/."""
-    of = _entities(file)
-    needed = {key: of[key] for key in of if key not in ("recording", "acq")}
-    derived = [
-        path
-        for path in sorted((root / "derivatives").rglob("*events.tsv"))
-        if needed.items() <= _entities(path).items() <= of.items()
-    ]
-    paths = [*_beside(file, root, "events.tsv")[::-1], *derived]
+    of, derived = _entities(file).items(), sorted((root / "derivatives").rglob("*events.tsv"))
+    paths = _beside(file, root, "events.tsv")[::-1]
+    paths += [path for path in derived if _entities(path).items() <= of]
     found = [(path, trains) for path in paths if (trains := read_spikes(path, fs)) is not None]
     if len(found) > 1:
         names = [str(path) for path, _ in found]
