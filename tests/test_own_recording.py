@@ -103,3 +103,14 @@ def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
     assert "<h1>Versuch &lt;1&gt;</h1>" in text and "<h2>The signal</h2>" in text
     assert "a&lt;b" in text and "1.23" in text and "data:image/png;base64," in text
     assert set(re.findall(r"(?:src|href)=(.{6})", text)) == {"'data:"}
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_readme_run(planted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("today.otb+", "later.otb+"):  # the format is found by content
+        datasets.save_mat(planted, name)
+    code = (paths.PROJECT / "README.md").read_text().split("## Your own recording")[1]
+    exec(re.search(r"```python\n(.*?)```", code, re.DOTALL)[1], {})
+    events = pd.read_csv("later_events.tsv", sep="\t")
+    assert len(events) > 150 and events["unit_id"].nunique() == 3
