@@ -154,6 +154,24 @@ def test_bad_channels_are_left_out_and_named(tmp_path):
     assert recording.grid.electrodes.tolist() == [[0, 0], [1, 0], [1, 1]]
 
 
+def test_without_groups_a_grid_is_a_coordinate_system(tmp_path):
+    head, *rows = channels()
+    for k, row in enumerate(rows):
+        row[3:5] = f"E{k + 1}", "n/a"
+    root = dataset(tmp_path, channels=[head, *rows])
+    places = [[f"E{k + 1}", 8 * (k % 4), 0, f"grid{k // 4 + 1}"] for k in range(8)]
+    tsv(root / "sub-01/emg/sub-01_electrodes.tsv", ["name", "x", "y", "coordinate_system"], *places)
+    recording = load_bids(root, grid="grid2")
+    np.testing.assert_allclose(recording.emg[:, 0], [5, 6, 7, 8], atol=0.01)
+    assert recording.grid.shape == (1, 4)
+
+
+def test_a_broken_json_is_named(root):
+    (root / "emg.json").write_text("{")
+    with pytest.raises(ValueError, match=r"hold_emg\.edf: emg.json beside it is no JSON"):
+        load_bids(root, grid=0)
+
+
 def test_channels_in_another_order_are_found_by_name(tmp_path):
     head, *rows = channels()
     recording = load_bids(dataset(tmp_path, channels=[head, *rows[::-1]]), grid="Grid1")
