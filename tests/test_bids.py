@@ -154,6 +154,24 @@ def test_bad_channels_are_left_out_and_named(tmp_path):
     assert recording.grid.electrodes.tolist() == [[0, 0], [1, 0], [1, 1]]
 
 
+def test_without_groups_a_grid_is_a_coordinate_system(tmp_path):
+    head, *rows = channels()
+    for k, row in enumerate(rows):
+        row[3:5] = f"E{k + 1}", "n/a"
+    root = dataset(tmp_path, channels=[head, *rows])
+    places = [[f"E{k + 1}", 8 * (k % 4), 0, f"grid{k // 4 + 1}"] for k in range(8)]
+    tsv(root / "sub-01/emg/sub-01_electrodes.tsv", ["name", "x", "y", "coordinate_system"], *places)
+    recording = load_bids(root, grid="grid2")
+    np.testing.assert_allclose(recording.emg[:, 0], [5, 6, 7, 8], atol=0.01)
+    assert recording.grid.shape == (1, 4)
+
+
+def test_a_broken_json_is_named(root):
+    (root / "emg.json").write_text("{")
+    with pytest.raises(ValueError, match=r"hold_emg\.edf: emg.json beside it is no JSON"):
+        load_bids(root, grid=0)
+
+
 def test_channels_in_another_order_are_found_by_name(tmp_path):
     head, *rows = channels()
     recording = load_bids(dataset(tmp_path, channels=[head, *rows[::-1]]), grid="Grid1")
@@ -168,7 +186,7 @@ def test_discharges(root, where, column):
     if where == "derivatives":
         tsv(folder / "sub-01_task-hold_events.tsv", head[:2], [0.1, 0])
         folder = root / "derivatives" / "motor-unit-decomposition" / "sub-01" / "emg"
-        other = folder / "sub-01_task-hold_run-02_desc-decomposition_events.tsv"
+        other = folder / "sub-01_acq-other_task-hold_events.tsv"
         tsv(other, head, [0, 0, 1, 0, "motor-unit-spike"])
     spikes = [(80, 10), (30, 2), (20, 10), (20, 2)]
     rows = [[f"{s / FS:.4f}", 0, s, unit, "motor-unit-spike"] for s, unit in spikes]
@@ -322,7 +340,11 @@ def test_plain_edf(tmp_path, kind):
         load_edf(path)
 
 
-def test_emg_at_several_rates_is_refused(tmp_path):
+def test_edf_without_emg_or_at_several_rates_is_refused(tmp_path):
+    path = edf(tmp_path / "b.edf", {"A": ("", wave(0)), "B": ("N", wave(1))})
+    with pytest.raises(ValueError, match=r"no signal is called EMG .* units \['', 'N'\]; .* unit"):
+        load_edf(path)
+    np.testing.assert_allclose(load_edf(path, unit="uV").emg[:, 0], [1, 2], atol=0.01)
     signals = {"EMG 1": ("uV", wave(0)), "EMG 2": ("uV", wave(1)[: N // 2])}
     with pytest.raises(ValueError, match=r"2 EMG signals, at \[500.0, 1000.0\] Hz"):
         load_edf(edf(tmp_path / "a.edf", signals))

@@ -70,7 +70,7 @@ def load_bids(path, grid=None, unit=None):
         root = _root(file)
         edf, about = read_signals(file), {}
         for found in _beside(file, root, "emg.json"):
-            about |= json.loads(found.read_text())
+            about |= _json(found)
         channels = _channels(file, root, edf)
         groups = list(dict.fromkeys(channels.grid[channels.type == "EMG"]))
         name = groups[chosen(groups, grid)]
@@ -139,6 +139,14 @@ def _beside(file, root, ending):
         if folder == root or root in folder.parents:
             found += [p for p in sorted(folder.glob(f"*{ending}")) if _entities(p).items() <= of]
     return found
+
+
+def _json(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} beside it is no JSON ({error})") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _table(path):
@@ -244,7 +252,7 @@ def _ied(emg, about, file, step):
     for path in _beside(file, _root(file), "coordsystem.json")[::-1]:
         of = re.search(r"_space-([^_]+)_", path.name)
         if of is None or of[1] == space:
-            unit = json.loads(path.read_text(encoding="utf-8")).get("EMGCoordinateUnits")
+            unit = _json(path).get("EMGCoordinateUnits")
             if unit in _TO_MM:
                 return float(step * _TO_MM[unit])
     told = about.get("InterelectrodeDistance")
