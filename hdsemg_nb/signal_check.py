@@ -178,6 +178,8 @@ def repair(recording, channels):
     if len(sound) == 0 or not np.isin(channels, np.arange(recording.n_channels)).all():
         has = f"there are channels 0 to {recording.n_channels - 1}, and one has to be left"
         raise ValueError(f"channels={channels.tolist()} cannot be interpolated: {has}")
+    if len(channels) == 0:
+        return recording
     places = np.arange(recording.n_channels)[:, None]
     places = places if recording.grid is None else recording.grid.electrodes
     emg = recording.emg.copy()

@@ -145,13 +145,13 @@ def test_the_table_tells_the_unit_where_the_header_is_silent(tmp_path):
         load_bids(root, grid=0)
 
 
-def test_bad_channels_are_left_out_and_named(tmp_path):
+def test_bad_channels_are_interpolated_and_named(tmp_path):
     rows = channels()
     rows[2][-1] = "bad"
-    with pytest.warns(UserWarning, match="bad channels left out: EMG2"):
+    with pytest.warns(UserWarning, match="bad channels interpolated: EMG2"):
         recording = load_bids(dataset(tmp_path, channels=rows), grid=0)
-    np.testing.assert_allclose(recording.emg[:, 0], [1, 3, 4], atol=0.01)
-    assert recording.grid.electrodes.tolist() == [[0, 0], [1, 0], [1, 1]]
+    np.testing.assert_allclose(recording.emg[:, 0], [1, 2.5, 3, 4], atol=0.01)  # of EMG1 and EMG4
+    assert len(recording.grid.electrodes) == 4
 
 
 def test_without_groups_a_grid_is_a_coordinate_system(tmp_path):

@@ -11,6 +11,7 @@ import pandas as pd
 from hdsemg_nb.datasets.edf import at_rate, header_unit, read_signals, stack
 from hdsemg_nb.datasets.files import chosen, force_fields, microvolts, naming
 from hdsemg_nb.recording import Grid, Recording
+from hdsemg_nb.signal_check import repair
 
 SPIKE = "motor-unit-spike"  # what events.tsv calls a discharge, as the MUnitQuest competition does
 _TO_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
@@ -22,7 +23,8 @@ def load_bids(path, grid=None, unit=None):
     Read are *_emg.edf or *_emg.bdf, channels.tsv (type, units, group, status, electrode),
     electrodes.tsv, coordsystem.json and *_emg.json, by the inheritance principle: tables of the
     data set, participant and session hold for what lies below. Channels whose status is bad are
-    left out, with a warning. Discharges are the "motor-unit-spike" of events.tsv (its column
+    interpolated (`signal_check.repair`), with a warning, so that all recordings of a grid have the
+    same channels. Discharges are the "motor-unit-spike" of events.tsv (its column
     event_type or description; unit_id; sample counted from 0, or else onset), beside the recording
     or under derivatives/.
 
@@ -75,10 +77,7 @@ def load_bids(path, grid=None, unit=None):
         groups = list(dict.fromkeys(channels.grid[channels.type == "EMG"]))
         name = groups[chosen(groups, grid)]
         is_emg = (channels.type == "EMG") & (channels.grid == name)
-        if (bad := is_emg & (channels.status == "bad")).any():
-            left = ", ".join(channels.name[bad])
-            warnings.warn(f"{file.name}: bad channels left out: {left}", stacklevel=2)
-        emg = channels[is_emg & ~bad]
+        emg = channels[is_emg]
         signals, fs = stack([edf.signals[k] for k in emg.index], _scales(emg, unit, file))
         others = channels[channels.type != "EMG"]
         beside = [
@@ -89,7 +88,7 @@ def load_bids(path, grid=None, unit=None):
         beside = [(label, u, at_rate(x, signals.shape[1], fs)[:length]) for label, u, x in beside]
         order, layout = _layout(emg, about, file)
         task = re.search(r"(\d+)percentMVC", _entities(file).get("task", ""))
-        return Recording(
+        recording = Recording(
             signals[order, :length],
             fs,
             _discharges(file, root, fs),
@@ -100,6 +99,11 @@ def load_bids(path, grid=None, unit=None):
             source=f"BIDS file {file.name}" + (f", {name}" if name else ""),
             **force_fields(beside, length),
         )
+        bad = (emg.status == "bad").to_numpy()[order]
+        if bad.any():
+            names = ", ".join(emg.name.to_numpy()[order][bad])
+            warnings.warn(f"{file.name}: bad channels interpolated: {names}", stacklevel=2)
+        return repair(recording, np.flatnonzero(bad))
 
 
 def emg_file(path):

@@ -192,19 +192,12 @@ def _facts(fitted, precision):
     return {
         **{name: getattr(run, name) for name in ("network", "window", "step", "span", "threshold")},
         "fs": fitted.fs,
-        "channels": _channel_names(fitted.recording),
+        "channels": fitted.channels,
         "motor_units": [f"motor unit {k}" for k in range(len(fitted.offsets))],
         "offsets": fitted.offsets.tolist(),
         **dict(zip(LEVELS, (x.tolist() for x in (mean, largest, typical)), strict=True)),
         "precision": precision,
     }
-
-
-def _channel_names(recording):
-    """Of each channel by row and column of the grid, or by number."""
-    if recording.grid is None:
-        return [f"channel {k}" for k in range(recording.n_channels)]
-    return [f"row {row}, column {column}" for row, column in recording.grid.electrodes]
 
 
 def _with_metadata(graph, facts):
