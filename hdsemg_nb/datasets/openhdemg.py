@@ -33,11 +33,10 @@ def load_openhdemg(path):
     Returns
     -------
     recording.Recording
-        What `save_openhdemg` wrote, unchanged but for what is below 1e-8 uV. Of a file from openhdemg itself: EMG with the
-        scale and the channel order of the file, no grid, participant or intensity; `pnr` of
-        the pulse trains (IPTS) where openhdemg took them from OTBiolab+, which squares them as
-        `cbss.pulse_to_noise_ratio` expects, and NaN otherwise. Force is REF_SIGNAL; of a file from
-        openhdemg itself its unit is not told.
+        What `save_openhdemg` wrote, unchanged but for what is below 1e-8 uV. Of a file from
+        openhdemg itself: EMG with the scale and the channel order of the file, no grid,
+        participant or intensity; `pnr` of the pulse trains (IPTS) where openhdemg took them from
+        OTBiolab+, which squares them as `cbss.pulse_to_noise_ratio` expects, and NaN otherwise.
 
     Raises
     ------
