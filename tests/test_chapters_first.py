@@ -184,11 +184,11 @@ def test_share_of_motor_units_found_again():
     judged = pd.DataFrame(
         {
             "data": "sample", "subject": "", "mvc": np.nan, "n_found": 7, "motor_unit": range(4),
-            "rate_of_agreement": [1, 0.9, 0.8, 0],
+            "rate_of_agreement": [1, 0.9, 0.8, 0], "label_score": 3.0,
         }
     )  # fmt: skip
     row = dataset.recovered(judged).iloc[0]
-    assert row.tolist() == [4, 7, 0.5, pytest.approx(0.85)]
+    assert row.tolist() == [4, 7, 0.5, pytest.approx(0.85), 3.0, 0.75]
 
 
 # Notebook 01: figures

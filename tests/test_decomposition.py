@@ -181,3 +181,4 @@ def test_recovery_counts_every_reference_unit_also_when_none_is_found(recording)
     table = recovery([recording, silent], **options)
     assert list(table.rate_of_agreement > 0.9) == [True] * 4 + [False]
     assert list(table.motor_unit) == [0, 1, 2, 3, 0] and list(table.n_found) == [4] * 4 + [0]
+    assert table.label_score.tolist() == pytest.approx([4] * 4 + [0], abs=0.1)
