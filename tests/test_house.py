@@ -16,7 +16,7 @@ from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
 FIRST = "recording datasets segment normalisation metrics discharges stats params paths tables"
-SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster"
+SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster live"
 FLOORS = {
     **dict.fromkeys([*FIRST.split(), "cbss"], 1),
     **dict.fromkeys(SECOND.split(), 2),

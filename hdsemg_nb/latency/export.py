@@ -111,9 +111,7 @@ def with_windows(fitted, recording, fold):
     TrainedDecoder
         Channels are named by row and column of the grid, motor units by number.
     """
-    run, names = fitted.run, tuple(f"channel {k}" for k in range(recording.n_channels))
-    if recording.grid is not None:
-        names = tuple(f"row {row}, column {column}" for row, column in recording.grid.electrodes)
+    run = fitted.run
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
     return TrainedDecoder(
         fitted.model,
@@ -121,10 +119,17 @@ def with_windows(fitted, recording, fold):
         fitted.normalisation,
         recording.fs,
         *(segment.windows(recording.emg, starts[part], run.window) for part in fold[:2]),
-        names,
+        channel_names(recording),
         tuple(f"motor unit {k}" for k in range(len(fitted.offsets))),
         tuple(fitted.offsets.tolist()),
     )
+
+
+def channel_names(recording):
+    """Tuple of the channels' names: row and column of the grid, or the number without one."""
+    if recording.grid is None:
+        return tuple(f"channel {k}" for k in range(recording.n_channels))
+    return tuple(f"row {row}, column {column}" for row, column in recording.grid.electrodes)
 
 
 def export(trained, path, precision="fp32", calibration=200, force=False):
