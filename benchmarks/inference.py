@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from benchmarks import memory_mb, save
-from hdsemg_nb import latency, segment
+from hdsemg_nb import latency, segment, train
 from hdsemg_nb.chapters import published
 from hdsemg_nb.datasets import synthetic_cohort
 from hdsemg_nb.decoders import PAPER_NETWORKS, Run
@@ -143,7 +143,7 @@ def measure(one, run, threads=THREADS, n_windows=N_WINDOWS):
         flip), threads, device. Decoders are "torch" and for example "onnxruntime int8". An export
         that flips too many labels is timed all the same.
     """
-    trained = latency.train_decoder(one, run)
+    trained = train.fit(one, run, segment.cut(one, run)[1][0])
     calls = {TORCH: latency.eager(trained)}
     if run.network == "MT-DCNN":
         calls[LOOP] = latency.eager(replace(trained, model=LoopedMTDCNN(trained.model)))
@@ -155,7 +155,7 @@ def measure(one, run, threads=THREADS, n_windows=N_WINDOWS):
             decoders = {
                 name: latency.Decoder(*e[:2], n).probabilities for name, e in exports.items()
             }
-            times = latency.measure(calls | decoders, trained.val_windows, n_windows)
+            times = latency.measure(calls | decoders, trained.windows("val"), n_windows)
             parts.append(times.assign(threads=n))
     torch.set_num_threads(before)
     times = pd.concat(parts, ignore_index=True)
@@ -166,7 +166,7 @@ def measure(one, run, threads=THREADS, n_windows=N_WINDOWS):
     return times.assign(
         network=run.network,
         window=run.window,
-        motor_units=len(trained.motor_units),
+        motor_units=len(trained.offsets),
         flipped_percent=times["decoder"].map(flipped),
         positive_percent=positive[0],
         device=np.where(on_cpu, "CPU", device_name()),
@@ -300,7 +300,7 @@ def an_hour(one, hours=1.0):
     run = Run("ML-DCNN", *published.SHORTEST, epochs=3, learning_rate=1e-3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
-        latency.export(latency.train_decoder(one, run), path, "int8", force=True)
+        latency.export(train.fit(one, run), path, "int8", force=True)
         decoder = latency.Decoder(path, threads=1)
     cell = {"network": run.network, "window": run.window, "step": run.step}
     cell |= {"decoder": f"{decoder.engine} int8", "device": device_name(), "threads": 1}

@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks import save
 from benchmarks.inference import versions
-from hdsemg_nb import latency, live
+from hdsemg_nb import latency, live, train
 from hdsemg_nb.datasets import fetch_sample
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.discharges import decoded_discharges
@@ -157,7 +157,7 @@ def measure(n_channels, minutes=MINUTES):
     cell |= {"network": RUN.network, "window": RUN.window, "step": RUN.step}
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder) / "decoder.onnx", Path(folder) / "log"
-        latency.export(latency.train_decoder(one, RUN), file)
+        latency.export(train.fit(one, RUN), file)
         found, decoder = loop(one, file, minutes, log), latency.Decoder(file, threads=1)
         lost = losses(one, decoder, found, log, minutes)
     ms = stages(found, decoder, one.fs)

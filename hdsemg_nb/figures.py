@@ -8,6 +8,7 @@ import numpy as np
 from IPython.display import Image
 
 from hdsemg_nb import paths
+from hdsemg_nb.discharges import smoothed_rate
 from hdsemg_nb.recording import rectangular_grid
 from hdsemg_nb.segment import spike_triggered_average
 
@@ -109,7 +110,7 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
     ratios = {"width_ratios": [1, 3.4], "height_ratios": [1.6, 1]}
     figure, axes = plt.subplot_mosaic(layout, figsize=(TWO_COLUMNS, 85 * MM), **ratios)
     figure.suptitle(title, fontsize=8)
-    grid, rms = _grid(recording), recording.emg.std(axis=1, dtype=float)
+    grid, rms = grid_of(recording), recording.emg.std(axis=1, dtype=float)
     draw_grid_image(axes["grid"], grid, rms, "EMG amplitude (µV RMS)")
     axes["grid"].set_title("a  Electrodes")
     shown = np.unique(np.linspace(0, recording.n_channels - 1, n_shown).astype(int))
@@ -128,7 +129,7 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
     return save(figure, stem, output, note)
 
 
-def _grid(recording):
+def grid_of(recording):
     """The grid of a recording, or its channels below each other."""
     return recording.grid or rectangular_grid(recording.n_channels, 1, 1.0, empty=())
 
@@ -217,7 +218,7 @@ def draw_muaps(recordings, stem, output, note, n_shown=5, width_ms=50.0):
 
 def _muap_map(ax, recording, unit, width_ms):
     """Action potential of one motor unit, a trace for each electrode."""
-    grid, times = _grid(recording), recording.discharges[unit]
+    grid, times = grid_of(recording), recording.discharges[unit]
     average = spike_triggered_average(recording.emg, times, round(width_ms * recording.fs / 1000))
     height = np.ptp(average, axis=1).max()
     n_rows, n_columns = grid.shape
@@ -231,3 +232,50 @@ def _muap_map(ax, recording, unit, width_ms):
     ax.text(0, 1, about, transform=ax.transAxes, va="top", fontsize=6)
     ax.plot([n_columns // 2] * 2, [-0.6, n_rows - 0.4], color=DISCHARGE, lw=0.4, zorder=0)
     ax.set_title(f"Motor unit {unit}")
+
+
+@plt.rc_context(STYLE)
+def draw_spike_trains(recording, stem, output, note, title=""):
+    """Spike trains and smoothed discharge rates of every motor unit, over the force.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    stem, output, note : str
+        See `save`.
+    title : str
+        Above the figure.
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    n_units, time = recording.n_motor_units, np.arange(recording.n_samples) / recording.fs
+    heights = [(25 + 4 * n_units) * MM, 55 * MM]
+    size = (TWO_COLUMNS, sum(heights))
+    figure, (spikes, rates) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights)
+    figure.suptitle(title, fontsize=8)
+    colours = plt.get_cmap("cividis")(np.linspace(0, 0.9, max(n_units, 1)))
+    trains = [times / recording.fs for times in recording.discharges]
+    spikes.eventplot(trains, colors=colours[:n_units], linelengths=0.7, linewidths=0.6)
+    spikes.set(ylim=(max(n_units, 1) - 0.5, -0.5), ylabel="Motor unit", title="a  Spike trains")
+    spikes.yaxis.get_major_locator().set_params(integer=True)
+    for times, colour in zip(recording.discharges, colours, strict=False):
+        rate = smoothed_rate(times, recording.n_samples, recording.fs)
+        rates.plot(time, np.where(rate > 0, rate, np.nan), color=colour)
+    rates.set(title="b  Smoothed discharge rates", xlabel="Time (s)", ylim=(0, None))
+    rates.set(ylabel="Discharges per second", xlim=(0, recording.duration))
+    if recording.force is not None:
+        for ax in (spikes, rates):
+            _draw_force(ax, time, recording)
+    return save(figure, stem, output, note)
+
+
+def _draw_force(ax, time, recording):
+    """The force as a grey area behind what is drawn, with an axis of its own on the right."""
+    behind = ax.twinx()
+    behind.fill_between(time, recording.force.min(), recording.force, color="0.88", lw=0)
+    behind.set_ylabel(recording.force_name[:1].upper() + recording.force_name[1:])
+    behind.spines["right"].set_visible(True)
+    ax.set_zorder(behind.get_zorder() + 1)
+    ax.patch.set_visible(False)

@@ -50,25 +50,42 @@ class Result:
     offsets: np.ndarray
 
 
-def fit(recording, run, fold, progress=None):
-    """Train a decoder of any kind on one fold.
+def fit(recording, run, fold=None, progress=False):
+    """Train a decoder of any kind, on all of a recording or on one fold.
 
     Parameters
     ----------
     recording : recording.Recording
     run : decoders.Run
-    fold : segment.Fold
-        Of `segment.cut`.
-    progress : tqdm.tqdm, optional
-        A bar to advance by one each epoch.
+    fold : segment.Fold, optional
+        Of `segment.cut`. Default: every window, to train on and to judge the weights by. Nothing
+        is left to tell when a network has learnt enough, so cross-validate the run first.
+    progress : bool
+        Show a progress bar over the epochs.
 
     Returns
     -------
-    decoders.network.FittedNetwork or decoders.motor_unit_filter.FittedFilter
-        Predicts windows of any signal in uV: ``.predict(emg, starts)``.
+    decoders.fitted.FittedDecoder
+        Predicts windows of any signal in uV, ``.predict(emg, starts)``, and finds the discharges of
+        a new recording, ``.decode_recording(recording)``.
+
+    Raises
+    ------
+    ValueError
+        When the recording has no motor unit.
     """
+    _check_motor_units([recording])
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    return finish([_training(recording, run, starts, fold, progress)], run.seed)[0]
+    if fold is None:
+        every = np.arange(len(starts))
+        fold = segment.Fold(every, every, every[:0])
+    with tqdm(total=run.epochs, desc=run.network, disable=not progress) as bar:
+        return finish([_training(recording, run, starts, fold, bar)], run.seed)[0]
+
+
+def _check_motor_units(recordings):
+    if any(recording.n_motor_units == 0 for recording in recordings):
+        raise ValueError("the recording has no discharge times: `cbss.decompose` it first")
 
 
 def _training(recording, run, starts, fold, progress):
@@ -115,8 +132,7 @@ def cross_validate_together(recordings, run, progress=True):
     list of Result
         One for each recording.
     """
-    if any(recording.n_motor_units == 0 for recording in recordings):
-        raise ValueError("the recording has no discharge times: there is nothing to learn")
+    _check_motor_units(recordings)
     cuts = [segment.cut(recording, run) for recording in recordings]
     total = run.epochs * sum(len(folds) for _, folds in cuts)
     with tqdm(total=total, desc=f"{run.network}, {run.split}", disable=not progress) as bar:

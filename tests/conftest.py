@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hdsemg_nb import latency
+from hdsemg_nb import latency, segment, train
 from hdsemg_nb.recording import Recording, rectangular_grid
 from hdsemg_nb.train import Run
 
@@ -44,7 +44,7 @@ def two_units():
 def trained(two_units):
     """ML-DCNN, W = 20, S = 10, that decodes `two_units`."""
     run = Run("ML-DCNN", 20, 10, epochs=8, learning_rate=2e-3, split="blocked", bf16=False)
-    return latency.train_decoder(two_units, run)
+    return train.fit(two_units, run, segment.cut(two_units, run)[1][0])
 
 
 @pytest.fixture(scope="session")

@@ -232,3 +232,23 @@ def test_rate_correlation():
     assert half == pytest.approx(1)
     assert discharges.rate_correlation(times, times[:60], mask, FS) < 0.9
     assert discharges.rate_correlation(times, [*times, times[-1] + 1], mask, FS) == pytest.approx(1)
+
+
+def test_label_score_sums_the_f1_of_units_found_again():
+    a, b, c = regular(seed=0), regular(seed=1), regular(seed=2)
+    score = discharges.label_score
+    assert score([a, b], [b + 15, a - 20], FS) == 2  # in any order, lags up to 10 ms
+    assert score([a, b], [a], FS) == 1
+    assert score([a], [a + 30], FS) == 0  # a lag beyond 10 ms
+    assert score([a], [a[::2]], FS) == pytest.approx(2 * 20 / 60)
+    assert score([a], [a[::4]], FS) == 0  # below 0.5
+    jitter = np.where(np.arange(40) % 2, 2, -2)  # 1 ms at most
+    assert score([a], [a + jitter], FS) == 1
+    assert score([], [c], FS) == score([c], [], FS) == 0
+
+
+def test_label_score_drops_a_later_duplicate():
+    a, b = regular(seed=0), regular(seed=1)
+    half = np.sort(np.concatenate([a[:20], b[20:]]))
+    assert discharges.label_score([a, b], [half, b], FS) == pytest.approx(0.5, abs=0.1)
+    assert discharges.label_score([a, b], [b, half], FS) == 1

@@ -26,6 +26,7 @@ def kept(monkeypatch):
 DRAW = {
     "recording": lambda r: figures.draw_recording(r, "recording", "out", "note"),
     "muaps": lambda r: figures.draw_muaps({"one": r, "two": r}, "muaps", "out", "note"),
+    "trains": lambda r: figures.draw_spike_trains(r, "trains", "out", "note"),
 }
 
 
@@ -74,3 +75,18 @@ def test_a_long_note_is_broken_into_lines_that_fit(kept):
     figures.save(figure, "long", "out", "SYNTHETIC data, unlike the paper in many ways; " * 9)
     box = figure.texts[0].get_window_extent()
     assert box.x0 > 0 and box.height > 2 * 5
+
+
+def test_spike_trains_stand_over_the_force(planted, kept):
+    force = np.linspace(0, 20, planted.n_samples)
+    one = replace(planted, force=force, force_name="force (% MVC)", grid=None)
+    figures.draw_spike_trains(one, "trains", "out", "note", title="one")
+    spikes, rates, *behind = kept().axes
+    assert len(spikes.collections) == len(rates.lines) == 3
+    assert [ax.get_ylabel() for ax in behind] == ["Force (% MVC)"] * 2
+    assert all(8 < np.nanmax(line.get_ydata()) < 15 for line in rates.lines)
+
+
+def test_spike_trains_without_motor_units(planted, kept):
+    figures.draw_spike_trains(replace(planted, discharges=(), pnr=None), "none", "out", "note")
+    assert not kept().axes[1].lines

@@ -9,13 +9,16 @@ import pytest
 from distributed import LocalCluster
 from torch import nn
 
-from hdsemg_nb import latency, paths, sweep
+from hdsemg_nb import latency, paths, sweep, train
 from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
-FIRST = "recording datasets segment normalisation metrics discharges stats params paths tables"
+FIRST = (
+    "recording datasets segment normalisation signal_check motor_units metrics discharges stats "
+    "params paths tables"
+)
 SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster live"
 FLOORS = {
     **dict.fromkeys([*FIRST.split(), "cbss"], 1),
@@ -116,7 +119,7 @@ def test_a_new_decoder_is_a_file_and_an_entry(planted, tmp_path, monkeypatch):
         address = here.scheduler_address
         table = sweep.run([recording], [run], tmp_path, scheduler=address, progress=False)
     np.testing.assert_array_equal(table[counts.columns], counts)
-    trained = latency.train_decoder(recording, run)
+    trained = train.fit(recording, run)
     latency.export(trained, tmp_path / "recurrent.onnx")
     decoder = latency.Decoder(tmp_path / "recurrent.onnx", "onnxruntime")
     assert decoder.probabilities(recording.emg[:, :20]).shape == (3,)

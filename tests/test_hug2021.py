@@ -229,3 +229,13 @@ def test_two_files_of_one_participant_and_intensity_are_refused(tmp_path):
     archive(tmp_path, ["raw/S1/aB_10_GM.mat", "edited/S1/aB_10_GM.mat"])
     with pytest.raises(ValueError, match="both S1 at 10 % MVC"):
         load_hug2021(tmp_path)
+
+
+def test_reference_signal_is_the_force(path):
+    content = demuse() | {"ref_signal": np.linspace(0, 2.5e9, N)[None]}
+    save_v5(path, content)
+    recording = load_demuse(path)
+    assert recording.force_name == "force (arbitrary units)" and recording.force[-1] == 2.5e9
+    save_v5(path, content | {"ref_signal": np.linspace(0, 1, N // 2)[None]})
+    with pytest.warns(UserWarning, match="force has 350 samples, .* EMG has 700: left out"):
+        assert load_demuse(path).force is None

@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
-from hdsemg_nb import latency, segment
+from hdsemg_nb import latency, segment, train
 from hdsemg_nb.decoders import DECODERS, FILTER, PAPER_NETWORKS
+from hdsemg_nb.discharges import rate_of_agreement
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import KEY
 
@@ -21,6 +22,15 @@ def offline(trained, two_units):
     starts = segment.window_starts(two_units.n_samples, trained.run.window, trained.run.step)
     emg = trained.normalisation.apply(two_units.emg)
     return predict(trained.model, emg, starts, trained.run.window, bf16=False)
+
+
+def scaled(trained, part, factor):
+    """The same network beside another signal in one part of its fold."""
+    one, run = trained.recording, trained.run
+    starts = segment.window_starts(one.n_samples, run.window, run.step)[getattr(trained.fold, part)]
+    mask = segment.covered_samples(starts, run.window, one.n_samples)
+    other = dataclasses.replace(one, emg=np.where(mask, factor * one.emg, one.emg))
+    return dataclasses.replace(trained, recording=other)
 
 
 def probabilities(decisions):
@@ -46,25 +56,26 @@ def test_export_takes_microvolts_and_gives_torchs_probabilities(
 def test_every_network_is_exported(network, trained, two_units, tmp_path):
     own = {"width": 0.125} if "width" in DECODERS[network].own else {}
     run = dataclasses.replace(trained.run, network=network, step=300, epochs=1, whiten=True, **own)
-    other = latency.train_decoder(two_units, run)
+    other = train.fit(two_units, run)
     for deviation in latency.export(other, tmp_path / "a.onnx").values():
-        assert deviation.largest < 1e-4 and deviation.labels == 2 * len(other.val_windows)
+        assert deviation.largest < 1e-4 and deviation.labels == 2 * len(other.fold.val)
     operators = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     assert "Sigmoid" in operators
     assert "BatchNormalization" not in operators or network not in PAPER_NETWORKS
 
 
 def test_metadata(decoder, trained):
-    largest = np.abs(trained.train_windows - trained.normalisation.mean).max(axis=(0, 2))
+    windows = trained.windows("train")
+    largest = np.abs(windows - trained.normalisation.mean).max(axis=(0, 2))
     np.testing.assert_allclose(decoder.largest_uv, largest, rtol=1e-6)
-    sizes = np.ptp(trained.train_windows, axis=2)
+    sizes = np.ptp(windows, axis=2)
     np.testing.assert_allclose(decoder.typical_uv, np.median(sizes, axis=0), rtol=1e-6)
     assert (decoder.network, decoder.window, decoder.step) == ("ML-DCNN", 20, 10)
     assert (decoder.fs, decoder.threshold, decoder.precision) == (2048, 0.5, "fp32")
     assert decoder.channels[5] == "row 1, column 1" and len(decoder.channels) == 16
     assert decoder.motor_units == ["motor unit 0", "motor unit 1"]
     assert decoder.deviation["onnxruntime"]["flipped"] == 0
-    assert decoder.deviation["onnxruntime"]["labels"] == 2 * len(trained.val_windows)
+    assert decoder.deviation["onnxruntime"]["labels"] == 2 * len(trained.fold.val)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +99,7 @@ def test_8_bits_flip_few_labels(trained, tmp_path):
 
 @pytest.mark.usefixtures("one_graph")
 def test_int8_is_calibrated_on_training_windows_alone(trained, tmp_path):
-    wild = dataclasses.replace(trained, val_windows=trained.val_windows * 1000)
+    wild = scaled(trained, "val", 1000)
     latency.export(trained, tmp_path / "a.onnx", "int8", calibration=20)
     latency.export(wild, tmp_path / "b.onnx", "int8", calibration=20, force=True)
     a, b = (onnx.load(tmp_path / name).graph for name in ("a.onnx", "b.onnx"))
@@ -97,7 +108,7 @@ def test_int8_is_calibrated_on_training_windows_alone(trained, tmp_path):
 
 @pytest.mark.usefixtures("one_graph")
 def test_an_export_that_flips_labels_is_refused(trained, tmp_path):
-    bad = dataclasses.replace(trained, train_windows=trained.train_windows * 0)  # wrong ranges
+    bad = scaled(trained, "train", 0)  # wrong ranges
     with pytest.raises(ValueError, match="More than 0.5% flipped: not written"):
         latency.export(bad, tmp_path / "a.onnx", "int8")
     assert not list(tmp_path.iterdir())
@@ -143,15 +154,41 @@ def test_metadata_of_another_version_are_named(exported, tmp_path):
         latency.Decoder(path)
 
 
-def test_what_is_no_network_is_refused_before_it_is_fitted(trained, two_units):
-    run = dataclasses.replace(trained.run, network=FILTER)
+def test_what_is_no_network_is_refused(trained, two_units, tmp_path):
+    fitted = train.fit(two_units, dataclasses.replace(trained.run, network=FILTER))
     with pytest.raises(ValueError, match=f"{FILTER} is no network to be exported; choose"):
-        latency.train_decoder(two_units, run)
+        latency.export(fitted, tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("network", ["ML-DCNN", FILTER])
+def test_a_recording_is_decoded_to_the_sample(network, two_units, trained):
+    fitted = train.fit(two_units, dataclasses.replace(trained.run, network=network))
+    found = fitted.decode_recording(dataclasses.replace(two_units, discharges=(), pnr=None))
+    assert found.emg is two_units.emg
+    for times, reference in zip(found.discharges, two_units.discharges, strict=True):
+        agreement = rate_of_agreement(reference, times, two_units.fs, 0.5, largest_lag_ms=0)
+        assert agreement.rate > 0.8  # in steps of S: 0.2
+    with pytest.raises(ValueError, match="fs=1000 Hz, but the decoder was trained at 2048 Hz"):
+        fitted.decode_recording(dataclasses.replace(two_units, fs=1000))
+
+
+def test_an_exported_decoder_finds_the_same_discharges(decoder, two_units, trained):
+    found, expected = decoder.decode_recording(two_units), trained.decode_recording(two_units)
+    assert [d.tolist() for d in found.discharges] == [d.tolist() for d in expected.discharges]
+    assert len(found.discharges[0]) > 50
+
+
+def test_offsets_of_labels_do_not_move_decoded_discharges(two_units, trained):
+    late = dataclasses.replace(two_units, discharges=[d + 9 for d in two_units.discharges])
+    fitted = train.fit(late, dataclasses.replace(trained.run, fit_offsets=True))
+    assert (fitted.offsets < -4).all()
+    for times, marks in zip(fitted.decode(late.emg), late.discharges, strict=True):
+        assert rate_of_agreement(marks, times, late.fs, 1.0, largest_lag_ms=0).rate > 0.8
 
 
 def test_branches_are_exported_as_convolutions_in_8_bits(trained, two_units, tmp_path, monkeypatch):
     run = dataclasses.replace(trained.run, network="MT-DCNN", step=300, epochs=1)
-    other = latency.train_decoder(two_units, run)
+    other = train.fit(two_units, run)
     graph = EXPORT._graph(other)
     monkeypatch.setattr(EXPORT, "_graph", lambda trained: copy.deepcopy(graph))
     assert latency.export(other, tmp_path / "a.onnx")["onnxruntime"].largest < 1e-4

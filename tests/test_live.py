@@ -239,7 +239,7 @@ def test_two_terminals_and_a_receiver_that_is_killed(name, exported, two_units, 
 @pytest.mark.slow
 def test_an_error_is_one_line(tmp_path):
     done = subprocess.run([*COMMAND, "--replay", "x.txt"], capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.startswith("error: x.txt: expected")
+    assert done.returncode == 1 and done.stderr.startswith("error: x.txt: no such file")
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):

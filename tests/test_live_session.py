@@ -31,8 +31,9 @@ def later(chunk, seconds):
     return chunk[0], chunk[1] + seconds, chunk[2] + seconds
 
 
-def played(decoder, parts, tolerance=0.5):
-    session = Session(decoder, tolerance, lambda: 0.0)
+def played(decoder, parts):
+    session = Session(decoder, lambda: 0.0)
+    session.listen(np.concatenate([stamps for _, stamps, _ in parts[:50]]))
     return session, [output for part in parts for output in session.push(*part)]
 
 
@@ -176,9 +177,8 @@ def test_times_of_arrival_are_no_fault_and_their_jitter_is_measured(decoder, sen
     rng = np.random.default_rng(0)
     late = rng.gamma(2, 0.001, len(sent))
     jittered = [(x, t + late[k], a + late[k]) for k, (x, t, a) in enumerate(sent)]
-    tolerance = stamp_jitter(np.concatenate([t for _, t, _ in jittered[:100]]), FS)
-    assert 5 < tolerance < 40
-    assert of(Event, played(decoder, jittered, tolerance)[1]) == []
+    session, outputs = played(decoder, jittered)
+    assert 5 < session.tolerance < 40 and of(Event, outputs) == []
     assert stamp_jitter(np.concatenate([t for _, t, _ in sent[:50] + sent[52:]]), FS) == 0.5
 
 
@@ -266,4 +266,4 @@ def test_what_does_not_fit_is_named(changes, words, decoder):
 
 
 def test_latency_stream_is_what_decodes(decoder):
-    assert isinstance(Session(decoder, 0.5, lambda: 0.0)._stream, latency.Stream)
+    assert isinstance(Session(decoder, lambda: 0.0)._stream, latency.Stream)

@@ -55,7 +55,7 @@ def path(tmp_path):
 def test_reads_the_good_channels_of_one_grid_in_row_major_order(path, save):
     content = muedit()
     save(path, content)
-    recording = load_muedit(path, subject="S01", mvc=20.0)
+    recording = load_muedit(path, grid=0, subject="S01", mvc=20.0)
     order = [0, 2, 4, 1, 5]  # channel 3, row 1 column 1, is masked
     np.testing.assert_array_equal(
         recording.emg, content["signal"]["data"][order].astype(np.float32)
@@ -71,7 +71,7 @@ def test_reads_the_good_channels_of_one_grid_in_row_major_order(path, save):
 def test_second_grid_has_its_own_channels_and_motor_units(path, save):
     content = muedit()
     save(path, content)
-    recording = load_muedit(path, grid=1)
+    recording = load_muedit(path, grid="GL")
     expected = content["signal"]["data"][[6, 8, 7, 9]].astype(np.float32)
     np.testing.assert_array_equal(recording.emg, expected)
     assert (recording.grid.ied_mm, recording.muscle) == (10, "GL")
@@ -81,7 +81,7 @@ def test_second_grid_has_its_own_channels_and_motor_units(path, save):
 @pytest.mark.parametrize(("kind", "known"), [("GR08MM1305", True), ("HD08MM1305", False)])
 def test_hd_grids_with_the_numbers_of_gr_grids_have_no_known_place(path, kind, known):
     content = muedit()
-    numbers = otb._NUMBERS["GR"]
+    numbers = otb.GRIDS["GR08MM1305"][0]
     places = np.array([np.argwhere(numbers == k)[0] + 1 for k in range(64)], dtype=float)
     data = np.arange(64.0)[:, None] + np.ones((64, N))
     content["signal"] |= {
@@ -92,7 +92,7 @@ def test_hd_grids_with_the_numbers_of_gr_grids_have_no_known_place(path, kind, k
     }
     save_v5(path, content)
     with nullcontext() if known else pytest.warns(UserWarning, match="HD08MM1305, has the elec"):
-        recording = load_muedit(path)
+        recording = load_muedit(path, grid=0)
     assert (recording.grid is not None) == known
     assert (recording.emg[0, 0] == 1) != known  # in the order of the file
 
@@ -105,7 +105,7 @@ def test_pnr_counts_only_the_samples_decomposed(path):
         pulse_to_noise_ratio(train, np.array(times) - 1)
         for train, times in zip(decomposed, PULSES, strict=True)
     ]
-    np.testing.assert_allclose(load_muedit(path).pnr, expected)
+    np.testing.assert_allclose(load_muedit(path, grid=0).pnr, expected)
 
 
 @pytest.mark.parametrize("save", [save_v5, save_v73])
@@ -117,7 +117,7 @@ def test_edited_discharge_times_win(path, save):
         "Dischargetimes": cell([np.array([[55.0, 155, 205]])], (1, 1)),
     }
     save(path, content)
-    recording = load_muedit(path)
+    recording = load_muedit(path, grid=0)
     assert [times.tolist() for times in recording.discharges] == [[54, 154, 204]]
     expected = pulse_to_noise_ratio(edited[0, :210], recording.discharges[0])
     np.testing.assert_allclose(recording.pnr, [expected])
@@ -132,7 +132,7 @@ def test_one_grid_and_one_motor_unit(path, save):
     signal["Dischargetimes"] = cell([np.array([[7.0]])], (1, 1))
     del signal["Pulsetrain"], signal["muscle"]
     save(path, content)
-    recording = load_muedit(path)
+    recording = load_muedit(path, grid=0)
     assert recording.n_channels == 6
     assert [times.tolist() for times in recording.discharges] == [[6]]
     assert np.isnan(recording.pnr).all()
@@ -157,7 +157,7 @@ def test_one_grid_and_one_motor_unit(path, save):
             cell([np.array([[5, np.nan]])], (1, 1)),
             r"signal.Dischargetimes\{1,1\} holds nan",
         ),
-        ("coordinates", NOTHING, r"grid=0, but the file has 0 grid"),
+        ("coordinates", NOTHING, r"grid=0 must choose one of the 0 grid"),
         ("Dischargetimes", np.array([[1.0, 2]]), "signal.Dischargetimes must be a cell"),
         ("Dischargetimes", "A1", "signal.Dischargetimes must be a cell"),
         (
@@ -179,14 +179,17 @@ def test_a_broken_field_is_named_with_its_file(path, save, field, value, message
     content["signal"][field] = value
     save(path, content)
     with pytest.raises(ValueError, match=rf"(?s)trial_decomp\.mat: .*{message}"):
-        load_muedit(path)
+        load_muedit(path, grid=0)
 
 
 @pytest.mark.parametrize("save", [save_v5, save_v73])
 @pytest.mark.parametrize("edition", [NOTHING, "", {"time": np.ones((1, 3))}])
 def test_an_edition_without_edits_is_passed_over(path, save, edition):
     save(path, muedit() | {"edition": edition})
-    assert [times.tolist() for times in load_muedit(path).discharges] == [[9, 99, 199], [54, 154]]
+    assert [times.tolist() for times in load_muedit(path, grid=0).discharges] == [
+        [9, 99, 199],
+        [54, 154],
+    ]
 
 
 @pytest.mark.parametrize("save", [save_v5, save_v73])
@@ -198,13 +201,13 @@ def test_an_edition_without_edits_is_passed_over(path, save, edition):
 def test_what_is_no_struct_is_named(path, save, field, value, message):
     save(path, muedit() | {field: value})
     with pytest.raises(ValueError, match=rf"trial_decomp\.mat: field {field} holds {message}"):
-        load_muedit(path)
+        load_muedit(path, grid=0)
 
 
 def test_an_array_of_structs_is_named(path):
     save_v5(path, {"signal": np.zeros((1, 2), dtype=[("data", object), ("fsamp", object)])})
     with pytest.raises(ValueError, match=r"mat: field signal holds .* expected one struct"):
-        load_muedit(path)
+        load_muedit(path, grid=0)
 
 
 @pytest.mark.parametrize("field", ["data", "fsamp", "coordinates", "IED"])
@@ -213,20 +216,47 @@ def test_a_missing_field_is_named(path, field):
     del content["signal"][field]
     save_v73(path, content)
     with pytest.raises(ValueError, match=rf"trial_decomp\.mat: field {field} is missing"):
-        load_muedit(path)
+        load_muedit(path, grid=0)
 
 
 def test_what_is_no_muedit_file_is_named(path):
     save_v5(path, {"parameters": np.ones(3)})
     with pytest.raises(ValueError, match=r"trial_decomp\.mat: field signal is missing"):
-        load_muedit(path)
+        load_muedit(path, grid=0)
     path.write_bytes(b"text")
     with pytest.raises(ValueError, match=r"trial_decomp\.mat: cannot be read as a MATLAB file"):
-        load_muedit(path)
+        load_muedit(path, grid=0)
 
 
-@pytest.mark.parametrize("grid", [2, -1])
+@pytest.mark.parametrize("grid", [2, -1, None, "G", "SOL"])
 def test_a_grid_that_is_not_there_is_named(path, grid):
     save_v5(path, muedit())
-    with pytest.raises(ValueError, match=rf"grid={grid}, but the file has 2 grid"):
+    with pytest.raises(
+        ValueError, match=rf"grid={grid!r} must choose .* 2 grid.*0 .GM GR08MM1305., 1 .GL"
+    ):
         load_muedit(path, grid=grid)
+
+
+@pytest.mark.parametrize(
+    ("beside", "name"),
+    [
+        ({"path": np.linspace(0, 9, N)[None], "target": np.ones((1, N))}, "force (unit not told)"),
+        ({"path": np.zeros((1, N)), "target": np.linspace(0, 9, N)}, "target (unit not told)"),
+        (
+            {
+                "auxiliary": np.stack([np.zeros(N), np.linspace(0, 9, N)]),
+                "auxiliaryname": cell(["AUX 1", "Torque"], (1, 2)),
+            },
+            "force (unit not told)",
+        ),
+        ({}, ""),
+    ],
+)
+def test_force_is_the_performed_path_then_an_auxiliary_force_then_the_target(path, beside, name):
+    content = muedit()
+    content["signal"] |= beside
+    save_v5(path, content)
+    recording = load_muedit(path, grid=0)
+    assert recording.force_name == name
+    if name:
+        np.testing.assert_allclose(recording.force, np.linspace(0, 9, N), rtol=1e-6)

@@ -34,6 +34,7 @@ def recording(**changes):
         {},
         {"grid": None, "pnr": None, "mvc": float("nan")},
         {"discharges": [], "pnr": []},
+        {"force": np.linspace(0, 0.3, 300), "force_name": "force (N)"},
         {"discharges": [[3, 9]], "pnr": [33.0], "subject": "12", "source": ""},
     ],
 )
@@ -48,7 +49,8 @@ def test_round_trip_is_unchanged(tmp_path, changes):
     else:
         np.testing.assert_array_equal(loaded.grid.electrodes, saved.grid.electrodes)
         assert loaded.grid.ied_mm == saved.grid.ied_mm
-    for name in ("subject", "muscle", "source"):
+    np.testing.assert_equal(loaded.force, saved.force)
+    for name in ("subject", "muscle", "source", "force_name"):
         assert getattr(loaded, name) == getattr(saved, name)
     np.testing.assert_equal(loaded.mvc, saved.mvc)
 
@@ -196,3 +198,12 @@ def test_broken_and_missing_files_are_named(tmp_path):
     path.write_bytes(gzip.compress(b"[1, 2]"))
     with pytest.raises(ValueError, match=r"b\.json: holds no fields"):
         load_openhdemg(path)
+
+
+def test_reference_signal_is_the_force(tmp_path):
+    force = np.linspace(0, 25, 200)
+    reference = pd.DataFrame(force).to_json(orient="split", double_precision=15)
+    _, _, fields = own(REF_SIGNAL=reference)
+    loaded = load_openhdemg(write(tmp_path / "b.json", fields))
+    assert loaded.force_name == "force (unit not told)"
+    np.testing.assert_allclose(loaded.force, force, rtol=1e-6)

@@ -67,7 +67,7 @@ def test_hd_grids_are_numbered_down_every_column_from_the_right(tmp_path, grid):
     assert recording.grid.ied_mm == float(grid[2:4])
 
 
-@pytest.mark.parametrize("grid", ["XY10MM0804", "HD10MM0804", "GR10MM0808"])
+@pytest.mark.parametrize("grid", ["XY10MM0804", "GR10MM0804", "HD10MM0808"])
 def test_unknown_grid_keeps_the_order_of_the_file_and_says_so(tmp_path, grid):
     with pytest.warns(UserWarning, match=f"electrodes of '{grid}' are is not known: grid is None"):
         recording = load_otb(export(tmp_path / "a.mat", grid=grid, n_electrodes=32))
@@ -84,26 +84,79 @@ def test_columns_that_name_no_grid_are_read(tmp_path):
     assert recording.muscle == "VL, VM" and recording.emg[:, 0].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize(
-    ("second", "first", "message"),
-    [
-        ("VM - IN 2 (Channel 65->128) - GR08MM1305", 1, "'GR08MM1305'.*'Vastus Lateralis', 'VM'"),
-        ("Vastus Lateralis - IN 2 - GR08MM1305", 1, "several grids, .*'GR08MM1305'"),
-        ("VM - IN 2 - GR08MM1305", 65, "several grids, .*'VM'"),
-        ("VM - IN 2 - HD08MM1305", 1, "'GR08MM1305', 'HD08MM1305'"),
-    ],
-)
-def test_two_grids_in_one_file_are_refused(tmp_path, second, first, message):
-    data = export(tmp_path / "a.mat")
-    content = scipy.io.loadmat(data)
+@pytest.mark.parametrize(("grid", "n"), [("GR10MM0808", 64), ("HD10MM0804", 32)])
+def test_other_known_grids(tmp_path, grid, n):
+    recording = load_otb(export(tmp_path / "a.mat", grid=grid, n_electrodes=n))
+    electrode = recording.grid.image(recording.emg[:, 0])
+    upper, lower = (electrode[0].tolist(), electrode[-1].tolist())
+    if grid == "GR10MM0808":
+        assert (upper[:3], lower[-1]) == ([8, 16, 24], 57)
+    else:
+        assert (upper, lower) == ([1, 9, 17, 25], [8, 16, 24, 32])
+    assert recording.grid.ied_mm == 10
+
+
+def two_grids(tmp_path, second, first):
+    """A second grid of 64 electrodes that carry their number times 10, with one unit at 50."""
+    content = scipy.io.loadmat(export(tmp_path / "a.mat"))
     more = [[np.str_(f"{second} ({e})[uV]")] for e in range(first, first + 64)]
-    path = export(
+    more += [[np.str_(f"1 - 1 - Decomposition of {second} (1)[a.u]")]]
+    marks = np.zeros((N, 1))
+    marks[58] = 1
+    signals = [content["Data"][0, 0], np.tile(np.arange(10.0, 650, 10), (N, 1)), marks]
+    return export(
         tmp_path / "b.mat",
         Description=lambda names: np.array([*names.tolist(), *more], dtype=object),
-        Data=lambda _: np.hstack([content["Data"][0, 0], np.ones((N, 64))]),
+        Data=lambda _: np.hstack(signals),
     )
-    with pytest.raises(ValueError, match=rf"b\.mat: .*{message}.*export one grid at a time"):
+
+
+FIRST = r"0 'Vastus Lateralis - AUX 3 \(Channel 1->1\) - GR08MM1305', 1 "
+
+
+@pytest.mark.parametrize(
+    ("second", "first"),
+    [
+        ("VM - IN 2 (Channel 65->128) - GR08MM1305", 1),
+        ("Vastus Lateralis - IN 2 - GR08MM1305", 1),
+        ("VM - IN 2 - GR08MM1305", 65),
+        ("VM - IN 2 - HD08MM1305", 1),
+    ],
+)
+def test_of_two_grids_one_has_to_be_chosen(tmp_path, second, first):
+    path = two_grids(tmp_path, second, first)
+    with pytest.raises(ValueError, match=rf"b\.mat: grid=None must .*2 grid.*{FIRST}"):
         load_otb(path)
+    one, other = load_otb(path, grid=0), load_otb(path, grid="IN 2")
+    assert one.digest == load_otb(tmp_path / "a.mat").digest
+    assert [times.tolist() for times in other.discharges] == [[50]]
+    assert other.emg[:, 0].max() == 640 and other.grid is not None
+    assert other.muscle == second.split(" - ")[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["acquired data[ %(MVC)]", "requested path[ %(MVC)]"], ("force (% MVC)", 0)),
+        (["requested path[ %(MVC)]", "performed path[ %(MVC)]"], ("force (% MVC)", 1)),
+        (["requested path[ %(MVC)]", "AUX 1[V]"], ("target (% MVC)", 0)),
+        (["Ramp[a.u]", "AUX 1[V]"], ("AUX 1 (V)", 1)),
+        (["AUX 2[V]", "AUX 1[V]"], ("", None)),
+    ],
+)
+def test_force_is_measured_or_else_the_target(tmp_path, names, expected):
+    beside = np.stack([np.linspace(0, 1, N), np.linspace(1, 0, N)], axis=1)
+    content = scipy.io.loadmat(export(tmp_path / "a.mat"))
+    path = export(
+        tmp_path / "b.mat",
+        Description=lambda old: np.array([*old.tolist(), *[[x] for x in names]], dtype=object),
+        Data=lambda _: np.hstack([content["Data"][0, 0], beside]),
+    )
+    recording = load_otb(path)
+    name, column = expected
+    assert recording.force_name == name
+    if column is not None:
+        np.testing.assert_allclose(recording.force, beside[:, column], rtol=1e-6)
 
 
 def test_descriptions_as_a_matrix_of_characters(tmp_path):
@@ -141,7 +194,7 @@ def mark(value):
         (dict(Data=lambda _: np.zeros((N, 3))), r"Data has shape .* \(samples, 69\)"),
         (dict(Data=lambda _: "signal"), "Data holds 'signal', expected numbers"),
         (dict(Description=lambda _: np.ones((3, 3))), "Description must hold text"),
-        (dict(n_electrodes=60), "has electrodes 1 to 64, the export 60"),
+        (dict(n_electrodes=60), "has electrodes 1 to 64, the file 60"),
     ],
 )
 def test_a_broken_field_is_named_with_its_file(tmp_path, changes, message):

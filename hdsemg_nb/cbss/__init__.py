@@ -2,4 +2,4 @@
 # ruff: noqa: F401
 
 from hdsemg_nb.cbss.decomposition import decompose, recovery
-from hdsemg_nb.cbss.filter import MotorUnitFilter, filter_bank, pulse_to_noise_ratio
+from hdsemg_nb.cbss.filter import MotorUnitFilter, filter_bank, pulse_to_noise_ratio, silhouette

@@ -21,7 +21,7 @@ from scipy.signal import butter, sosfiltfilt
 from tqdm import tqdm
 
 from hdsemg_nb.cbss import filter as linear
-from hdsemg_nb.discharges import interval_cov, match_motor_units, rate_of_agreement
+from hdsemg_nb.discharges import interval_cov, label_score, match_motor_units, rate_of_agreement
 from hdsemg_nb.segment import spike_triggered_average, windows
 
 BAND_HZ = (20.0, 500.0)
@@ -129,7 +129,8 @@ def recovery(recordings, **options):
     -------
     pandas.DataFrame
         One row per reference motor unit, the columns of `discharges.match_motor_units` after
-        subject, mvc, n_found (motor units found in this recording) and seconds (it took).
+        subject, mvc, n_found (motor units found in this recording), label_score (of the recording,
+        see `discharges.label_score`) and seconds (it took).
     """
     tables = []
     for recording in recordings:
@@ -140,6 +141,7 @@ def recovery(recordings, **options):
             found = []
         about = dict(subject=recording.subject, mvc=recording.mvc, n_found=len(found))
         about["seconds"] = perf_counter() - began
+        about["label_score"] = label_score(recording.discharges, found, recording.fs)
         matched = match_motor_units(recording.discharges, found, recording.fs)
         tables.append(pd.DataFrame(about, index=matched.index).join(matched))
     return pd.concat(tables, ignore_index=True)
@@ -281,17 +283,12 @@ def _unit(b, source, fs):
 
 
 def _two_classes(peaks, heights):
-    """The peaks of the higher of two classes, and the silhouette (Negro et al. 2016).
-
-    Distances to the centre of the other class less those to their own, over the larger of the two.
-    """
+    """The peaks of the higher of two classes, and their silhouette."""
     low, high = np.median(heights), heights.max()
     for _ in range(30):  # two-means in one dimension
         upper = heights > (low + high) / 2
         low, high = heights[~upper].mean(), heights[upper].mean()
-    within = ((heights[upper] - high) ** 2).sum()
-    between = ((heights[upper] - low) ** 2).sum()
-    return peaks[upper], float((between - within) / max(within, between))
+    return peaks[upper], linear.two_class_silhouette(heights[upper], heights[~upper])
 
 
 def _distinct(units, fs):

@@ -51,6 +51,41 @@ def peaks(source, fs, least=None):
     return find_peaks(source, height=least, distance=distance)[0]
 
 
+def silhouette(source, discharges, fs):
+    """Silhouette of the discharges of one motor unit among the peaks of its source.
+
+    Squared distances of the peaks at the discharges to the centre of the other peaks less those to
+    their own, over the larger of the two (Negro et al. 2016, doi:10.1088/1741-2560/13/2/026027).
+
+    Parameters
+    ----------
+    source : numpy.ndarray, shape (samples,)
+        As for `pulse_to_noise_ratio`.
+    discharges : array_like of int
+        Discharge times as samples of the source.
+    fs : float
+        Sampling frequency in Hz.
+
+    Returns
+    -------
+    float
+        -1 to 1; NaN without discharges or without other peaks.
+    """
+    found = peaks(source, fs, 0)
+    nearest = np.abs(found[:, None] - np.asarray(discharges)).min(axis=1, initial=len(source))
+    others = found[nearest > 3]  # samples; a mark may be a little off its peak
+    if len(discharges) == 0 or len(others) == 0:
+        return float("nan")
+    return two_class_silhouette(source[discharges], source[others])
+
+
+def two_class_silhouette(high, low):
+    """Silhouette of the higher of two classes of heights."""
+    within = ((high - high.mean()) ** 2).sum()
+    between = ((high - low.mean()) ** 2).sum()
+    return float((between - within) / max(within, between))
+
+
 def sound_channels(recorded, emg):
     """Channels that a filter can use: neither dead nor a copy of an earlier one.
 

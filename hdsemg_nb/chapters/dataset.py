@@ -142,20 +142,26 @@ def stamp(table):
 
 
 def separation(recordings, data):
-    """`cbss.recovery` of the first nine recordings."""
+    """`cbss.recovery` of the first nine recordings: with a cohort, of three participants."""
     judged = cbss.recovery(recordings[:9], seed=0).drop(columns="seconds")
     return judged.assign(data=data)
 
 
 def recovered(judged):
-    """Share of the labelled motor units found again, at a rate of agreement of 0.9 or more."""
+    """Motor units found again, by rate of agreement and by the field's score, per recording.
+
+    found_again is the share of the labelled motor units with a rate of agreement of 0.9 or more,
+    label_score_share `discharges.label_score` divided by their number.
+    """
     judged = judged.assign(again=judged["rate_of_agreement"] >= 0.9)
-    return judged.groupby(["data", "subject", "mvc"], sort=False, dropna=False).agg(
+    table = judged.groupby(["data", "subject", "mvc"], sort=False, dropna=False).agg(
         n_motor_units=("motor_unit", "size"),
         n_found=("n_found", "first"),
         found_again=("again", "mean"),
         median_agreement=("rate_of_agreement", "median"),
+        label_score=("label_score", "first"),
     )
+    return table.assign(label_score_share=table["label_score"] / table["n_motor_units"])
 
 
 def example_probabilities(sample):
@@ -170,6 +176,7 @@ def example_probabilities(sample):
 
 COMPUTED = {"cohort_features": features, "blind_separation": separation}  # files in results/
 COMMITTED = ("synthetic", "sample")  # data in them
+PARTICIPANTS = {"cohort_features": 16, "blind_separation": 3}  # synthetic ones
 
 
 def read(name, source="synthetic", folder=""):
@@ -189,9 +196,10 @@ NOTES = {
 
 def main(names):
     """Compute committed results again."""
-    cohort, sample = synthetic_cohort(16, (10, 30, 50), 60.0, 0), fetch_sample()
+    sample = fetch_sample()
     for name in names or NOTES:
         if name in COMPUTED:
+            cohort = synthetic_cohort(PARTICIPANTS[name], (10, 30, 50), 60.0, 0)
             given = zip([cohort, [sample]], COMMITTED, strict=True)
             table = pd.concat([COMPUTED[name](*some) for some in given])
         else:

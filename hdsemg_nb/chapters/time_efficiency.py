@@ -14,7 +14,6 @@ from hdsemg_nb.chapters.scores import GRID
 from hdsemg_nb.decoders import PAPER_NETWORKS, Run, build_model
 from hdsemg_nb.decoders.network import FittedNetwork
 from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
-from hdsemg_nb.latency.export import with_windows
 from hdsemg_nb.results import device_name
 
 MVC = 10  # % MVC of the recording in the paper's Tables 4 and 11 (participant S10)
@@ -47,7 +46,7 @@ def prediction_times(recording, n_motor_units, n_timed):
                 latency.export(drawn, f"{folder}/fp32.onnx")
                 exported = latency.Decoder(f"{folder}/fp32.onnx")
             calls["onnxruntime fp32"] = exported.probabilities
-        times = latency.measure(calls, drawn.val_windows, n_timed, warm_up=5)
+        times = latency.measure(calls, drawn.windows("val"), n_timed, warm_up=5)
         parts.append(times.assign(network=network, window=window))
     times = pd.concat(parts, ignore_index=True)
     on_cpu = times["decoder"].ne("torch") & torch.cuda.is_available()
@@ -60,8 +59,8 @@ def _untrained(recording, run, n_motor_units):
     everything = np.ones(recording.n_samples, dtype=bool)
     normalisation = segment.fit_normalisation(recording.emg, everything)
     offsets = np.zeros(n_motor_units, dtype=np.int64)
-    fitted = FittedNetwork(model, run, normalisation, offsets, None, None)
-    return with_windows(fitted, recording, segment.cut(recording, run)[1][0])
+    fold = segment.cut(recording, run)[1][0]
+    return FittedNetwork(model, run, normalisation, offsets, None, None, recording, fold)
 
 
 def training_times(runs):

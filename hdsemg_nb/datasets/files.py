@@ -1,9 +1,19 @@
-"""What every reader of files does with a fault: name the file, or set it aside."""
+"""What every reader of files does: name the file in a fault, pick a grid, a unit, a force."""
 
 import os
+import re
 import warnings
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
+
+import numpy as np
+
+_MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "mv": 1e3, "v": 1e6}
+_FORCES = [  # what a channel beside the EMG is, by its name; measured before asked for
+    ("force", r"acquired data|performed|^path\b|force|torque|load ?cell"),
+    ("target", r"requested|original|target"),
+]
 
 
 @contextmanager
@@ -22,3 +32,83 @@ def set_aside(path, error, then):
     aside = path.with_suffix(".damaged")
     warnings.warn(f"{path} is damaged ({error}): set aside as {aside.name}, {then}", stacklevel=3)
     os.replace(path, aside)
+
+
+def chosen(names, grid):
+    """Number of the grid that `grid` means: a number, a name or a part of one name; None if alone.
+
+    Raises
+    ------
+    ValueError
+        When it is none or several of `names`; lists them.
+    """
+    if isinstance(grid, Integral) and 0 <= grid < len(names):
+        return int(grid)
+    parts = [k for k, name in enumerate(names) if grid is None or str(grid) in name]
+    exact = [k for k, name in enumerate(names) if name == grid]
+    found = [] if isinstance(grid, Integral) else exact if exact else parts
+    if len(found) != 1:
+        has = ", ".join(f"{k} {name!r}" for k, name in enumerate(names))
+        raise ValueError(f"grid={grid!r} must choose one of the {len(names)} grid(s): {has}")
+    return found[0]
+
+
+def microvolts(unit, what="unit"):
+    """Microvolts in one `unit`: "uV", "mV", "V" or "nV", or a number of uV for a converter's step.
+
+    Raises
+    ------
+    ValueError
+        When it is none of them; `what` says whose unit it is.
+    """
+    if isinstance(unit, Real) and not isinstance(unit, bool) and 0 < unit < np.inf:
+        return float(unit)
+    factor = _MICROVOLTS.get(re.sub("Â?[µμ]", "u", str(unit)).strip().lower())
+    if factor is None:
+        raise ValueError(f"{what}={unit!r} must be 'uV', 'mV' or 'V', or the uV of one step")
+    return factor
+
+
+def same_rate(signal, fs, n_samples, emg_fs):
+    """A signal beside the EMG at the EMG's samples: linear in between, its last value held."""
+    if len(signal) == n_samples and fs == emg_fs:
+        return signal
+    return np.interp(np.arange(n_samples) / emg_fs, np.arange(len(signal)) / fs, signal)
+
+
+def force_fields(signals, n_samples):
+    """Fields `force` and `force_name` of a `Recording`, from what stands beside the EMG.
+
+    Taken is the first that was measured, else the first that was asked for, else a single auxiliary
+    input; one that never changes tells nothing and is passed over.
+
+    Parameters
+    ----------
+    signals : iterable of (str, str, array_like)
+        Name, unit ("" where unknown) and samples of each.
+    n_samples : int
+        Length of the EMG.
+
+    Returns
+    -------
+    dict
+        Empty when there is none.
+    """
+    usable = [(name, unit, np.ravel(x)) for name, unit, x in signals if np.size(x)]
+    usable = [(name, unit, x) for name, unit, x in usable if not (x == x[0]).all()]
+    inputs = [signal for signal in usable if re.search(r"\baux", signal[0], re.I)]
+    found = [
+        (label, unit, x)
+        for label, pattern in _FORCES
+        for name, unit, x in usable
+        if re.search(pattern, name, re.I)
+    ]
+    found += [(name, unit, x) for name, unit, x in inputs if len(inputs) == 1]
+    if not found:
+        return {}
+    label, unit, force = found[0]
+    if len(force) != n_samples or not np.isfinite(force).all():
+        wrong = f"the {label} has {len(force)} samples, {np.sum(~np.isfinite(force))} not finite"
+        warnings.warn(f"{wrong}; the EMG has {n_samples}: left out", stacklevel=3)
+        return {}
+    return dict(force=force, force_name=f"{label} ({unit or 'unit not told'})")

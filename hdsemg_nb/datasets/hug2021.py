@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from hdsemg_nb.datasets.files import naming
+from hdsemg_nb.datasets.files import force_fields, naming
 from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, require, zero_based
 from hdsemg_nb.recording import Grid, Recording, Recordings
 
@@ -68,11 +68,11 @@ def load_demuse(path, subject="", muscle="", mvc=float("nan")):
     """Read a .mat file of DEMUSE, MATLAB 5 or v7.3.
 
     Required are the fields SIG (cell of the grid's shape, empty where there is no electrode),
-    MUPulses (cell, sample numbers counted from 1) and fsamp; PNR, discardChannelsVec and IED are
-    used where present. Channels are in row-major order over the grid, without the empty places.
-    Channels that discardChannelsVec marks are replaced, as the paper's first author does, by a
-    cubic spline (not-a-knot) through the other channels along the channel number; the first and
-    last channels are extrapolated by it.
+    MUPulses (cell, sample numbers counted from 1) and fsamp; PNR, discardChannelsVec, IED and
+    ref_signal (force in arbitrary units) are used where present. Channels are in row-major order
+    over the grid, without the empty places. Channels that discardChannelsVec marks are replaced, as
+    the paper's first author does, by a cubic spline (not-a-knot) through the other channels along
+    the channel number; the first and last channels are extrapolated by it.
 
     Parameters
     ----------
@@ -106,7 +106,9 @@ def load_demuse(path, subject="", muscle="", mvc=float("nan")):
         ied = number(content["IED"], "IED") if "IED" in content else _usual_ied(content["SIG"])
         grid = None if ied is None else Grid(electrodes, ied)
         source = f"DEMUSE file {Path(path).name}"
-        return Recording(emg, fs, discharges, pnr, grid, subject, muscle, mvc, source)
+        reference = [("force", "arbitrary units", content.get("ref_signal", ()))]
+        force = force_fields(reference, emg.shape[1])
+        return Recording(emg, fs, discharges, pnr, grid, subject, muscle, mvc, source, **force)
 
 
 def _usual_ied(sig):

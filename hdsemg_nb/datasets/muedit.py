@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
-from hdsemg_nb.datasets.files import naming
+from hdsemg_nb.datasets.files import chosen, force_fields, naming
 from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, struct, zero_based
 from hdsemg_nb.recording import Grid, Recording
 
 
-def load_muedit(path, grid=0, subject="", mvc=float("nan")):
+def load_muedit(path, grid=None, subject="", mvc=float("nan")):
     """Read one grid of a .mat file that MUedit decomposed or edited, MATLAB 5 or v7.3.
 
     MUedit (Avrillon et al., https://github.com/simonavrillon/MUedit) stores the struct `signal`
@@ -23,8 +23,8 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
     Parameters
     ----------
     path : str or pathlib.Path
-    grid : int
-        Which of the grids in the file, counted from 0.
+    grid : str or int, optional
+        Which of several grids: its number from 0, its name or a part of it (its muscle or type).
     subject : str
     mvc : float
         Contraction intensity in % MVC, not told by the file.
@@ -35,15 +35,16 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
         EMG with the scale of the file, which does not tell its unit: mV where MUedit read an
         .otb+, with a supply of 3.3 V whatever the amplifier. `pnr` is that of the pulse trains,
         which MUedit stores squared with their sign as `cbss.pulse_to_noise_ratio` expects; NaN
-        without pulse trains.
+        without pulse trains. Force is the path that the participant performed, else an auxiliary
+        signal that names a force, else the target; the file does not tell its unit.
 
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is broken, has no such grid, or a field cannot be right; names file and
-        field.
+        When the file is broken, holds several grids and none is chosen, or a field cannot be
+        right; names file and field.
 
     Warns
     -----
@@ -53,14 +54,28 @@ def load_muedit(path, grid=0, subject="", mvc=float("nan")):
     with naming(path):
         content = read_mat(path)
         signal = struct(content, "signal", ["data", "fsamp", "coordinates", "IED"])
-        n_grids = len(cells(signal["coordinates"]))
-        if not 0 <= grid < n_grids:
-            raise ValueError(f"grid={grid}, but the file has {n_grids} grid(s), counted from 0")
+        grid = chosen(_grid_names(signal), grid)
         emg, layout = _channels(signal, grid)
         discharges, pnr = _motor_units(content, grid, emg.shape[1])
         fs, muscle = number(signal["fsamp"], "signal.fsamp"), _item(signal, "muscle", grid, "")
         source = f"MUedit file {Path(path).name}, grid {grid}"
-        return Recording(emg, fs, discharges, pnr, layout, subject, muscle, mvc, source)
+        force = force_fields(_beside(signal), emg.shape[1])
+        return Recording(emg, fs, discharges, pnr, layout, subject, muscle, mvc, source, **force)
+
+
+def _grid_names(signal):
+    """Muscle and type of each grid."""
+    grids = range(len(cells(signal["coordinates"])))
+    about = [[_item(signal, field, k, "") for field in ("muscle", "gridname")] for k in grids]
+    return [" ".join(x for x in pair if isinstance(x, str) and x) for pair in about]
+
+
+def _beside(signal):
+    """Name, unit and samples of what was recorded beside the EMG."""
+    named = [(name, "", signal[name]) for name in ("path", "target") if name in signal]
+    names, values = cells(signal.get("auxiliaryname", np.empty(0))), signal.get("auxiliary", [])
+    more = [(str(name), "", x) for name, x in zip(names, values, strict=False)]
+    return [(name, unit, x) for name, unit, x in named + more if isinstance(x, np.ndarray)]
 
 
 def _item(struct, name, grid, missing):

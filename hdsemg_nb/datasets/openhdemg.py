@@ -10,11 +10,12 @@ import numpy as np
 
 from hdsemg_nb import paths
 from hdsemg_nb.cbss import pulse_to_noise_ratio
-from hdsemg_nb.datasets.files import naming
+from hdsemg_nb.datasets.files import force_fields, naming
 from hdsemg_nb.datasets.matfile import require
 from hdsemg_nb.recording import Grid, Recording
 
 _OURS = "hdsemg_nb"  # column of EXTRAS with what openhdemg has no field for
+_ABOUT = ("subject", "muscle", "source", "force_name")
 
 
 def load_openhdemg(path):
@@ -34,7 +35,8 @@ def load_openhdemg(path):
         What `save_openhdemg` wrote, unchanged. Of a file from openhdemg itself: EMG with the
         scale and the channel order of the file, no grid, participant or intensity; `pnr` of
         the pulse trains (IPTS) where openhdemg took them from OTBiolab+, which squares them as
-        `cbss.pulse_to_noise_ratio` expects, and NaN otherwise.
+        `cbss.pulse_to_noise_ratio` expects, and NaN otherwise. Force is REF_SIGNAL; of a file from
+        openhdemg itself its unit is not told.
 
     Raises
     ------
@@ -51,7 +53,10 @@ def load_openhdemg(path):
         places = about.pop("electrodes", None)
         fs, trains = _field(content, "FSAMP"), _field(content, "MUPULSES", list)
         grid = Grid(places, _field(content, "IED")) if places is not None else None
-        named = {"source": f"openhdemg file {path.name}", **about}
+        reference = _field(content, "REF_SIGNAL", _rows) if "REF_SIGNAL" in content else np.empty(0)
+        force = force_fields([("force", "", reference)], emg.shape[1])
+        force = {"force": reference.ravel()} if about and reference.size else force
+        named = {"source": f"openhdemg file {path.name}", **force, **about}
         recording = Recording(emg[~np.isnan(emg).all(axis=1)], fs, trains, grid=grid, **named)
         return replace(recording, pnr=_pnr(content, recording, about))
 
@@ -104,9 +109,9 @@ def save_openhdemg(recording, path):
 
     ACCURACY holds the pulse-to-noise ratios in dB (openhdemg's own files hold silhouettes), so
     that they follow when openhdemg sorts or deletes motor units. EXTRAS holds in one column what
-    openhdemg has no field for: participant, muscle, intensity, source and electrode positions.
-    IPTS and REF_SIGNAL are empty, a recording has neither pulse trains nor a force signal; IED is
-    NaN without a grid.
+    openhdemg has no field for: participant, muscle, intensity, source, name of the force and
+    electrode positions. REF_SIGNAL is the force. IPTS is empty, a recording has no pulse trains;
+    IED is NaN without a grid.
 
     Parameters
     ----------
@@ -122,12 +127,13 @@ def save_openhdemg(recording, path):
 
 def _fields(recording, name):
     units, samples = recording.n_motor_units, recording.n_samples
+    force = np.empty(0) if recording.force is None else recording.force
     firing = [np.bincount(times, minlength=samples) for times in recording.discharges]
     return {
         "SOURCE": "CUSTOMCSV",  # openhdemg reads only sources it knows: this is its generic one
         "FILENAME": name,
         "RAW_SIGNAL": _as_table(recording.emg.T.astype(float).tolist(), recording.n_channels),
-        "REF_SIGNAL": _as_table([], 1),
+        "REF_SIGNAL": _as_table(force.astype(float).reshape(-1, 1).tolist(), 1),
         "ACCURACY": _as_table([[None if np.isnan(x) else x] for x in recording.pnr.tolist()], 1),
         "IPTS": _as_table([], units),
         "MUPULSES": [times.tolist() for times in recording.discharges],
@@ -141,7 +147,7 @@ def _fields(recording, name):
 
 
 def _extras(recording):
-    about = {name: getattr(recording, name) for name in ("subject", "muscle", "source")}
+    about = {name: getattr(recording, name) for name in _ABOUT}
     about["mvc"] = None if np.isnan(recording.mvc) else recording.mvc
     about["electrodes"] = recording.grid.electrodes.tolist() if recording.grid else None
     return {"columns": [_OURS], "index": list(about), "data": [[x] for x in about.values()]}

@@ -7,27 +7,37 @@ from pathlib import Path
 import numpy as np
 
 from hdsemg_nb.cbss import pulse_to_noise_ratio
-from hdsemg_nb.datasets.files import naming
+from hdsemg_nb.datasets.files import chosen, force_fields, naming
 from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, require
 from hdsemg_nb.recording import Recording, rectangular_grid
 
 LAG = 8  # samples by which OTBiolab+ writes discharge marks late, see `load_otb`
 
-# Electrode number minus 1 at each place of the 13 x 5 grids, -1 where there is no electrode. GR:
-# down one column and up the next, from the left. HD: every column down, from the right.
-_ROW = np.arange(13)
-_NUMBERS = {
-    "GR": np.stack([_ROW - 1, 24 - _ROW, 25 + _ROW, 50 - _ROW, 51 + _ROW], axis=1),
-    "HD": np.stack([51 + _ROW, 38 + _ROW, 25 + _ROW, 12 + _ROW, _ROW - 1], axis=1),
+# Electrode number minus 1 at each place of the grid, -1 where there is no electrode. GR 13 x 5:
+# down one column and up the next, from the left. HD 13 x 5: every column down, from the right.
+# GR 8 x 8: every column up, from the left. HD 8 x 4: every column down, from the left. The last two
+# as MUedit and scd-edition number them, the 8 x 8 as openhdemg, too; GR10MM0804 and HD10MM0808 are
+# left out, no second source confirms what MUedit says of them.
+_ROW, _COLUMN = np.arange(13), np.arange(8)
+_GR_13X5 = np.stack([_ROW - 1, 24 - _ROW, 25 + _ROW, 50 - _ROW, 51 + _ROW], axis=1)
+_HD_13X5 = np.stack([51 + _ROW, 38 + _ROW, 25 + _ROW, 12 + _ROW, _ROW - 1], axis=1)
+_GR_8X8 = 8 * _COLUMN + 7 - _COLUMN[:, None]
+_HD_8X4 = 8 * _COLUMN[:4] + _COLUMN[:, None]
+GRIDS = {  # numbers and interelectrode distance in mm
+    "GR08MM1305": (_GR_13X5, 8.0),
+    "GR04MM1305": (_GR_13X5, 4.0),
+    "HD08MM1305": (_HD_13X5, 8.0),
+    "HD04MM1305": (_HD_13X5, 4.0),
+    "GR10MM0808": (_GR_8X8, 10.0),
+    "HD10MM0804": (_HD_8X4, 10.0),
 }
-GRIDS_13X5 = {"GR08MM1305": 8.0, "HD08MM1305": 8.0, "GR04MM1305": 4.0, "HD04MM1305": 4.0}
 
 
-def load_otb(path, subject="", mvc=float("nan")):
-    """Read an OTBiolab+ .mat export with decomposition results, MATLAB 5 or v7.3.
+def load_otb(path, subject="", mvc=float("nan"), grid=None):
+    """Read an OTBiolab+ .mat export, MATLAB 5 or v7.3, with its decomposition results if any.
 
-    Channels are put in row-major order over the electrode grid, without the empty corner, when
-    the file names a 13 x 5 grid; otherwise they keep the order of the file and `grid` is None.
+    Channels are put in row-major order over the electrode grid, without an empty corner, when the
+    file names a grid type of `GRIDS`; otherwise they keep the order of the file and `grid` is None.
 
     OTBiolab+ writes the mark of each discharge 8 samples after the peak of the source it belongs to
     (measured on the sample recording: the same 8 for all five motor units; openhdemg,
@@ -40,19 +50,22 @@ def load_otb(path, subject="", mvc=float("nan")):
     subject : str
     mvc : float
         Contraction intensity in % of the maximal voluntary contraction, not told by the file.
+    grid : str or int, optional
+        Which of several grids: its number from 0, its name or a part of it.
 
     Returns
     -------
     recording.Recording
-        EMG in uV; `pnr` of the exported sources (`cbss.pulse_to_noise_ratio`), NaN without them.
+        EMG in uV; `pnr` of the exported sources (`cbss.pulse_to_noise_ratio`), NaN without them;
+        force from "acquired data" or the performed path, else the target from the requested path.
 
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is not an OTBiolab+ export, holds several grids, or a field cannot be right;
-        names file and field.
+        When the file is not an OTBiolab+ export, holds several grids and none is chosen, or a field
+        cannot be right; names file and field.
 
     Warns
     -----
@@ -62,17 +75,24 @@ def load_otb(path, subject="", mvc=float("nan")):
     with naming(path):
         data, names, fs = _fields(read_mat(path))
         kinds = np.array([_kind(name) for name in names])
-        emg, marks, sources = (data[:, kinds == kind].T for kind in ("emg", "marks", "source"))
-        emg_names, mark_names = (names[kinds == kind].tolist() for kind in ("emg", "marks"))
-        if not emg_names:
+        if "emg" not in kinds:
             units = sorted({unit for name in names for unit in re.findall(r"\[([^]]*)\]$", name)})
             raise ValueError(f"Description has no column in [uV], only {units}; export EMG in uV")
-        order, grid = _layout(emg_names)
+        grids = list(dict.fromkeys(map(_grid_name, names[kinds == "emg"])))
+        name = grids[chosen(grids, grid)]
+        of_grid = np.array([len(grids) == 1 or _grid_name(column) == name for column in names])
+        emg, marks, sources = (
+            data[:, (kinds == kind) & of_grid].T for kind in ("emg", "marks", "source")
+        )
+        emg_names, mark_names = (names[(kinds == k) & of_grid].tolist() for k in ("emg", "marks"))
+        order, layout = _layout(emg_names)
         discharges = [_discharges(*pair) for pair in zip(marks, mark_names, strict=True)]
         known = len(sources) == len(discharges)
         pnr = list(map(pulse_to_noise_ratio, sources, discharges)) if known else None
         muscle, source = ", ".join(_muscles(emg_names)), f"OTBiolab+ export {Path(path).name}"
-        return Recording(emg[order], fs, discharges, pnr, grid, subject, muscle, mvc, source)
+        others = [(*_unit(names[k]), data[:, k]) for k in np.flatnonzero(kinds == "other")]
+        about = force_fields(others, len(data)) | dict(subject=subject, muscle=muscle, mvc=mvc)
+        return Recording(emg[order], fs, discharges, pnr, layout, source=source, **about)
 
 
 def _fields(content):
@@ -96,30 +116,62 @@ def _kind(name):
     return "emg" if re.search(r"\[[uµμ]V\]$", name) else "other"
 
 
+def _unit(name):
+    """Name and unit of a column like "acquired data[ %(MVC)]"."""
+    parts = re.fullmatch(r"(.*)\[([^]]*)\]", name)
+    return (parts[1], re.sub(r"[()]", " ", parts[2]).strip()) if parts else (name, "")
+
+
+def _grid_name(name):
+    """Grid of a column like "(Decomposition of) ... - GR08MM1305 (1)[uV]"; "" without one."""
+    part = re.fullmatch(r"(?i:.*decomposition of )?(.*\w) \(\d+\)\[[^]]*\]", name)
+    return part[1] if part else ""
+
+
 def _muscles(names):
     return list(dict.fromkeys(name.split(" - ")[0] for name in names))
 
 
 def _layout(names):
-    """Order of the EMG columns and their grid, from names like "... - GR08MM1305 (1)[uV]"."""
-    grids, numbered = set(), range(len(names))
-    parts = [re.fullmatch(r"(.*?)(\w+) \((\d+)\)\[.V\]", name) for name in names]
-    if None not in parts:
-        grids, numbered = {part[2] for part in parts}, [int(part[3]) - 1 for part in parts]
-    muscles = _muscles(names)
-    if len(grids) > 1 or (grids and len(muscles) > 1) or len(set(numbered)) < len(names):
-        several = f"several grids, {sorted(grids)} on {muscles}"
-        raise ValueError(f"the EMG columns belong to {several}; export one grid at a time")
-    kind = "".join(grids)
-    if kind not in GRIDS_13X5:
-        unknown = f"where the electrodes of {kind or names[0]!r} are is not known"
-        warnings.warn(f"{unknown}: grid is None, channels in the order of the file", stacklevel=3)
-        return np.arange(len(names)), None
-    if sorted(numbered) != list(range(64)):
-        raise ValueError(f"{kind} has electrodes 1 to 64, the export {len(names)}; export all")
-    wanted = _NUMBERS[kind[:2]]
-    grid = rectangular_grid(ied_mm=GRIDS_13X5[kind], empty=[tuple(np.argwhere(wanted < 0)[0])])
-    return np.argsort(numbered)[wanted[wanted >= 0]], grid
+    """Order of the EMG columns of one grid and its `Grid`."""
+    parts = [re.fullmatch(r".*?(\w+) \((\d+)\)\[.V\]", name) for name in names]
+    if None in parts:
+        return layout(names[0], range(len(names)))
+    numbers = np.array([int(part[2]) for part in parts])
+    return layout(parts[0][1], numbers - numbers.min())
+
+
+def layout(kind, numbers):
+    """Order of the channels over a grid of the type `kind`, row by row, and its `Grid`.
+
+    Parameters
+    ----------
+    kind : str
+        As OTBioelettronica names its grids, for example "GR08MM1305".
+    numbers : array_like of int, shape (channels,)
+        Number of each channel's electrode, from 0.
+
+    Returns
+    -------
+    order : numpy.ndarray of int
+    grid : Grid or None
+        None, with a warning, when the type is not in `GRIDS`.
+
+    Raises
+    ------
+    ValueError
+        When it is, and the electrodes are not all of its.
+    """
+    if kind not in GRIDS:
+        unknown = f"where the electrodes of {kind!r} are is not known"
+        warnings.warn(f"{unknown}: grid is None, channels in the order of the file", stacklevel=4)
+        return np.arange(len(numbers)), None
+    wanted, ied_mm = GRIDS[kind]
+    size = np.sum(wanted >= 0)
+    if sorted(numbers) != list(range(size)):
+        raise ValueError(f"{kind} has electrodes 1 to {size}, the file {len(numbers)}; export all")
+    empty = [tuple(place) for place in np.argwhere(wanted < 0)]
+    return np.argsort(numbers)[wanted[wanted >= 0]], rectangular_grid(*wanted.shape, ied_mm, empty)
 
 
 def _discharges(mark, name):

@@ -1,21 +1,35 @@
 """The motor-unit filter as a decoder: the linear baseline beside the networks."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from hdsemg_nb import segment
 from hdsemg_nb.cbss import MotorUnitFilter
+from hdsemg_nb.decoders.fitted import FittedDecoder
 
 
-class FittedFilter(NamedTuple):
-    """The motor-unit filter fitted on one fold."""
+@dataclass(frozen=True, eq=False)
+class FittedFilter(FittedDecoder):
+    """The motor-unit filter fitted to a recording."""
 
     filter: MotorUnitFilter
     run: object  # decoders.Run
     offsets: np.ndarray  # zeros: its discharges stand where the marks do
     history: pd.DataFrame  # empty
+
+    @property
+    def fs(self):
+        """Sampling frequency in Hz."""
+        return self.filter.fs_
+
+    @property
+    def lookahead(self):
+        """Samples after a discharge that its decision waits for."""
+        linear = self.filter
+        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
+        return self.run.step // 2 + int(linear.lags_.max()) + linear.n_lags // 2 + refractory
 
     def predict(self, emg, starts):
         """1 where the filter finds a discharge, else 0, shape (windows, motor units).
@@ -29,6 +43,10 @@ class FittedFilter(NamedTuple):
         """
         low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
         return segment.hits(self.filter.decode(emg), low, high).astype(np.float32)
+
+    def decode(self, emg):
+        """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
+        return self.filter.decode(emg)
 
 
 class FilterDecoder:

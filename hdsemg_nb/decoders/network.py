@@ -1,7 +1,7 @@
 """What every trained network shares: checked sizes, and its training on one fold."""
 
 from copy import deepcopy
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 from hdsemg_nb import engine, segment
+from hdsemg_nb.decoders.fitted import FittedDecoder, decode_every_sample
+from hdsemg_nb.recording import Recording
 
 
-class FittedNetwork(NamedTuple):
-    """A network trained on one fold, with what it needs to decode a signal in uV."""
+@dataclass(frozen=True, eq=False)
+class FittedNetwork(FittedDecoder):
+    """A trained network with what it needs to decode a signal in uV."""
 
     model: nn.Module
     run: object  # decoders.Run
@@ -20,12 +23,24 @@ class FittedNetwork(NamedTuple):
     offsets: np.ndarray  # samples by which the label of each motor unit is moved
     history: pd.DataFrame  # of `engine.training`
     f1_weights: dict  # those of the highest validation F1; the model has those of the lowest loss
+    recording: Recording  # of the training
+    fold: segment.Fold  # its windows for training and validation
+
+    @property
+    def fs(self):
+        """Sampling frequency in Hz."""
+        return self.recording.fs
+
+    @property
+    def lookahead(self):
+        """Samples after a discharge that its decision waits for."""
+        return self.run.window // 2 + int(self.offsets.max())
 
     def of_highest_f1(self):
         """The same network with the weights of the highest validation F1."""
         model = deepcopy(self.model)
         model.load_state_dict(self.f1_weights)
-        return self._replace(model=model)
+        return replace(self, model=model)
 
     def predict(self, emg, starts):
         """Probability of a discharge in each window, shape (windows, motor units).
@@ -38,6 +53,16 @@ class FittedNetwork(NamedTuple):
         """
         emg = self.normalisation.apply(emg)
         return engine.predict(self.model, emg, starts, self.run.window, self.run.bf16)
+
+    def decode(self, emg):
+        """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
+        return decode_every_sample(self.predict, emg, self.run, self.offsets, self.fs)
+
+    def windows(self, part):
+        """Windows of the training in uV, (windows, channels, window); `part`: "train" or "val"."""
+        starts = segment.window_starts(self.recording.n_samples, self.run.window, self.run.step)
+        numbers = getattr(self.fold, part)
+        return segment.windows(self.recording.emg, starts[numbers], self.run.window)
 
 
 class Network(nn.Module):
@@ -78,7 +103,8 @@ class Network(nn.Module):
         history, weights = yield from engine.training(
             model, emg, starts, labels, fold, run, progress
         )
-        return FittedNetwork(model, run, normalisation, offsets, history, weights)
+        found = model, run, normalisation, offsets, history, weights
+        return FittedNetwork(*found, recording, fold)
 
     def prepare(self, recording, run, starts, fold, mask, normalisation):
         """Set up the network before its training; returns the offsets of the labels."""

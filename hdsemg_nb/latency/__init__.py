@@ -1,7 +1,7 @@
 """The decoder in real time: exported, fed with a stream of samples, and timed."""
 
 from hdsemg_nb.latency.decoder import Decoder, engines
-from hdsemg_nb.latency.export import export, train_decoder
+from hdsemg_nb.latency.export import export
 from hdsemg_nb.latency.stream import Stream
 from hdsemg_nb.latency.timing import eager, measure, replay
 
@@ -13,5 +13,4 @@ __all__ = [
     "export",
     "measure",
     "replay",
-    "train_decoder",
 ]

@@ -9,14 +9,17 @@ import onnx
 import onnxruntime
 import torch
 from google.protobuf.message import DecodeError
+from tqdm import tqdm
 
+from hdsemg_nb import segment
+from hdsemg_nb.decoders.fitted import FittedDecoder, decode_every_sample
 from hdsemg_nb.latency.stream import Stream
 
 KEY = "hdsemg_nb"  # of the metadata in the file
 INPUT, OUTPUT = "emg_uv", "probability"
 PRECISIONS = ("fp32", "bf16", "int8")
 FACTS = (
-    *("network", "window", "step", "threshold", "precision"),
+    *("network", "window", "step", "span", "threshold", "precision"),
     *("fs", "channels", "motor_units", "offsets"),
 )
 LEVELS = ("mean_uv", "largest_uv", "typical_uv")
@@ -27,7 +30,7 @@ def engines():
     return [name for name in ENGINES if find_spec(name)]
 
 
-class Decoder:
+class Decoder(FittedDecoder):
     """A network exported with `export`, ready to decode windows or a stream.
 
     Parameters
@@ -43,6 +46,8 @@ class Decoder:
     network : str
     window, step : int
         Window W and step S in samples.
+    span : str
+        Of the labels it was trained with, see `segment.labels`.
     fs : float
         Sampling frequency in Hz.
     channels, motor_units : list of str
@@ -106,6 +111,22 @@ class Decoder:
                 "(channels, samples), in uV"
             )
         return self._run(window[None])[0]
+
+    def predict(self, emg, starts):
+        """Probability of a discharge in each window, shape (windows, motor units).
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV.
+        starts : numpy.ndarray of int64, shape (windows,)
+        """
+        windows = segment.windows(np.asarray(emg), starts, self.window)
+        return np.array([self.probabilities(one) for one in tqdm(windows, "decode")])
+
+    def decode(self, emg):
+        """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
+        return decode_every_sample(self.predict, emg, self, self.offsets, self.fs)
 
     def stream(self, fs, jitter=0.1):
         """A `Stream` of samples at `fs` Hz, decoded as they come; parameters as there."""

@@ -6,7 +6,6 @@ import logging
 import tempfile
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,46 +15,14 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from torch import nn
 
-from hdsemg_nb import paths, segment, train
-from hdsemg_nb.decoders import DECODERS, Run
+from hdsemg_nb import paths
+from hdsemg_nb.decoders import DECODERS
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
+from hdsemg_nb.decoders.network import FittedNetwork
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedDecoder:
-    """A trained network with what it needs to decode a signal in uV.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        In evaluation mode.
-    run : decoders.Run
-    normalisation : segment.Normalisation
-        Fitted on the training samples.
-    fs : float
-        Sampling frequency in Hz.
-    train_windows, val_windows : numpy.ndarray of float32, shape (windows, channels, window)
-        In uV, to calibrate an export and to judge it.
-    channels, motor_units : tuple of str
-        Names, in the order of the inputs and of the outputs.
-    offsets : tuple of int
-        Samples by which the label of each motor unit was moved: its discharge is so much before
-        the centre of the window that decodes it.
-    """
-
-    model: nn.Module
-    run: Run
-    normalisation: segment.Normalisation
-    fs: float
-    train_windows: np.ndarray
-    val_windows: np.ndarray
-    channels: tuple
-    motor_units: tuple
-    offsets: tuple
 
 
 class Deviation(NamedTuple):
@@ -73,66 +40,7 @@ class Deviation(NamedTuple):
         return self.flipped / self.labels
 
 
-def train_decoder(recording, run):
-    """Train a network on the first fold of a recording.
-
-    Parameters
-    ----------
-    recording : recording.Recording
-    run : decoders.Run
-
-    Returns
-    -------
-    TrainedDecoder
-
-    Raises
-    ------
-    ValueError
-        When the decoder of the run is no network.
-    """
-    if not DECODERS[run.network].trained:
-        networks = [name for name, decoder in DECODERS.items() if decoder.trained]
-        raise ValueError(f"{run.network} is no network to be exported; choose one of {networks}")
-    _, (fold, *_) = segment.cut(recording, run)
-    return with_windows(train.fit(recording, run, fold), recording, fold)
-
-
-def with_windows(fitted, recording, fold):
-    """A fitted network as a `TrainedDecoder`, with the windows and the names of its recording.
-
-    Parameters
-    ----------
-    fitted : decoders.network.FittedNetwork
-    recording : recording.Recording
-    fold : segment.Fold
-
-    Returns
-    -------
-    TrainedDecoder
-        Channels are named by row and column of the grid, motor units by number.
-    """
-    run = fitted.run
-    starts = segment.window_starts(recording.n_samples, run.window, run.step)
-    return TrainedDecoder(
-        fitted.model,
-        run,
-        fitted.normalisation,
-        recording.fs,
-        *(segment.windows(recording.emg, starts[part], run.window) for part in fold[:2]),
-        channel_names(recording),
-        tuple(f"motor unit {k}" for k in range(len(fitted.offsets))),
-        tuple(fitted.offsets.tolist()),
-    )
-
-
-def channel_names(recording):
-    """Tuple of the channels' names: row and column of the grid, or the number without one."""
-    if recording.grid is None:
-        return tuple(f"channel {k}" for k in range(recording.n_channels))
-    return tuple(f"row {row}, column {column}" for row, column in recording.grid.electrodes)
-
-
-def export(trained, path, precision="fp32", calibration=200, force=False):
+def export(fitted, path, precision="fp32", calibration=200, force=False):
     """Write a trained network as an ONNX file, if it decodes like the network itself.
 
     Normalisation and sigmoid are in the graph and batch normalisation is folded into the
@@ -142,7 +50,8 @@ def export(trained, path, precision="fp32", calibration=200, force=False):
 
     Parameters
     ----------
-    trained : TrainedDecoder
+    fitted : decoders.network.FittedNetwork
+        Of `train.fit`.
     path : str or pathlib.Path
     precision : {"fp32", "bf16", "int8"}
         "bf16": the weights are stored in float32 and the engine is asked to compute in bfloat16;
@@ -163,21 +72,23 @@ def export(trained, path, precision="fp32", calibration=200, force=False):
     Raises
     ------
     ValueError
-        For an unknown precision or no calibration window, or when the export flips more than
-        0.5 % of the labels of the validation windows; then nothing is written.
+        When it is no network, for an unknown precision or no calibration window, or when the
+        export flips more than 0.5 % of the labels of the validation windows; then nothing is
+        written.
     FileNotFoundError
         When the folder of the file is not there.
     """
-    _check(Path(path), precision, calibration)
-    graph = _graph(trained)
+    _check(fitted, Path(path), precision, calibration)
+    graph = _graph(fitted)
     if precision == "int8":
-        chosen = np.linspace(0, len(trained.train_windows) - 1, calibration).astype(int)
-        graph = _quantised(graph, trained.train_windows[np.unique(chosen)])
-    facts = _facts(trained, precision)
+        windows = fitted.windows("train")
+        chosen = np.linspace(0, len(windows) - 1, calibration).astype(int)
+        graph = _quantised(graph, windows[np.unique(chosen)])
+    facts = _facts(fitted, precision)
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft.onnx"
         draft.write_bytes(_with_metadata(graph, facts))
-        deviations = {name: _deviation(trained, Decoder(draft, name)) for name in engines()}
+        deviations = {name: _deviation(fitted, Decoder(draft, name)) for name in engines()}
     if not force:
         _refuse_flips(deviations, path, precision)
     stored = {name: deviation._asdict() for name, deviation in deviations.items()}
@@ -185,7 +96,12 @@ def export(trained, path, precision="fp32", calibration=200, force=False):
     return deviations
 
 
-def _check(path, precision, calibration):
+def _check(fitted, path, precision, calibration):
+    if not isinstance(fitted, FittedNetwork):
+        networks = [name for name, decoder in DECODERS.items() if decoder.trained]
+        raise ValueError(
+            f"{fitted.run.network} is no network to be exported; choose one of {networks}"
+        )
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
     if calibration < 1:
@@ -197,11 +113,11 @@ def _check(path, precision, calibration):
 class _FromMicrovolts(nn.Module):
     """Normalisation, network and sigmoid in one."""
 
-    def __init__(self, trained):
+    def __init__(self, fitted):
         super().__init__()
-        self.model = _without_branch_linear(trained.model)
-        self.register_buffer("mean", torch.from_numpy(trained.normalisation.mean))
-        self.register_buffer("matrix", torch.from_numpy(trained.normalisation.matrix))
+        self.model = _without_branch_linear(fitted.model)
+        self.register_buffer("mean", torch.from_numpy(fitted.normalisation.mean))
+        self.register_buffer("matrix", torch.from_numpy(fitted.normalisation.matrix))
 
     def forward(self, emg):
         return torch.sigmoid(self.model(self.matrix @ (emg - self.mean)))
@@ -231,10 +147,10 @@ def _without_branch_linear(model):
     return model
 
 
-def _graph(trained):
+def _graph(fitted):
     """The network as an ONNX model; the exporter folds the batch normalisation."""
-    module = _FromMicrovolts(trained).cpu().eval()
-    example = torch.zeros(1, len(trained.channels), trained.run.window)
+    module = _FromMicrovolts(fitted).cpu().eval()
+    example = torch.zeros(1, fitted.recording.n_channels, fitted.run.window)
     with _quiet():
         program = torch.onnx.export(
             module, (example,), input_names=[INPUT], output_names=[OUTPUT], verbose=False
@@ -268,17 +184,27 @@ def _quantised(graph, windows):
         return onnx.load(path)
 
 
-def _facts(trained, precision):
-    run, mean, windows = trained.run, trained.normalisation.mean[:, 0], trained.train_windows
+def _facts(fitted, precision):
+    run, mean, windows = fitted.run, fitted.normalisation.mean[:, 0], fitted.windows("train")
     lowest, highest = windows.min(axis=2), windows.max(axis=2)  # (windows, channels)
     largest = np.maximum(highest.max(axis=0) - mean, mean - lowest.min(axis=0))
     typical = np.median(highest - lowest, axis=0)
     return {
-        **{name: getattr(run, name) for name in ("network", "window", "step", "threshold")},
-        **{name: getattr(trained, name) for name in ("fs", "channels", "motor_units", "offsets")},
+        **{name: getattr(run, name) for name in ("network", "window", "step", "span", "threshold")},
+        "fs": fitted.fs,
+        "channels": channel_names(fitted.recording),
+        "motor_units": [f"motor unit {k}" for k in range(len(fitted.offsets))],
+        "offsets": fitted.offsets.tolist(),
         **dict(zip(LEVELS, (x.tolist() for x in (mean, largest, typical)), strict=True)),
         "precision": precision,
     }
+
+
+def channel_names(recording):
+    """Of each channel by row and column of the grid, or by number."""
+    if recording.grid is None:
+        return [f"channel {k}" for k in range(recording.n_channels)]
+    return [f"row {row}, column {column}" for row, column in recording.grid.electrodes]
 
 
 def _with_metadata(graph, facts):
@@ -286,11 +212,11 @@ def _with_metadata(graph, facts):
     return graph.SerializeToString()
 
 
-def _deviation(trained, decoder):
-    windows, window = trained.val_windows, trained.run.window
-    joined = trained.normalisation.apply(np.concatenate(windows, axis=1))
+def _deviation(fitted, decoder):
+    windows, window = fitted.windows("val"), fitted.run.window
+    joined = fitted.normalisation.apply(np.concatenate(windows, axis=1))
     starts = window * np.arange(len(windows))
-    expected = predict(trained.model, joined, starts, window, bf16=False)
+    expected = predict(fitted.model, joined, starts, window, bf16=False)
     found = np.array([decoder.probabilities(one) for one in windows])
     difference, positive = np.abs(found - expected), expected >= decoder.threshold
     flipped = positive != (found >= decoder.threshold)

@@ -9,12 +9,12 @@ import torch
 from hdsemg_nb.engine import device
 
 
-def eager(trained):
+def eager(fitted):
     """The network as torch runs it, on the GPU when there is one: what the others are compared to.
 
     Parameters
     ----------
-    trained : export.TrainedDecoder
+    fitted : decoders.network.FittedNetwork
 
     Returns
     -------
@@ -22,8 +22,8 @@ def eager(trained):
         Window in uV, shape (channels, window), to probabilities, shape (motor units,), as
         `Decoder.probabilities`. The copy back from a GPU waits until it has finished.
     """
-    model = trained.model.to(device()).eval()
-    mean, matrix = (torch.from_numpy(x).to(device()) for x in trained.normalisation)
+    model = fitted.model.to(device()).eval()
+    mean, matrix = (torch.from_numpy(x).to(device()) for x in fitted.normalisation)
 
     @torch.inference_mode()
     def probabilities(window):

@@ -1,22 +1,10 @@
 """`python -m hdsemg_nb.live`: decode a stream, send a recording, or calibrate a decoder."""
 
 import argparse
-from pathlib import Path
 
 from hdsemg_nb import live
-from hdsemg_nb.datasets import fetch_sample, load_openhdemg, load_otb
+from hdsemg_nb.datasets import fetch_sample, load
 from hdsemg_nb.latency import Decoder
-
-LOADERS = {".mat": load_otb, ".json": load_openhdemg}
-
-
-def load(file):
-    """A recording from a file; "sample" is the real recording of the tour."""
-    if file == "sample":
-        return fetch_sample()
-    if Path(file).suffix not in LOADERS:
-        raise ValueError(f"{file}: expected 'sample' or a file with one of {sorted(LOADERS)}")
-    return LOADERS[Path(file).suffix](file)
 
 
 def _arguments():
@@ -41,7 +29,8 @@ def main():
     given = _arguments()
     if given.replay:
         name = given.name or "replay"
-        return live.send(load(given.replay), name, given.chunk, given.minutes)
+        recording = fetch_sample() if given.replay == "sample" else load(given.replay)
+        return live.send(recording, name, given.chunk, given.minutes)
     source = live.Source(given.name, given.type, given.source_id, given.host)
     if given.calibrate:
         quality = live.calibrate(live.record(given.calibrate, source), given.to)

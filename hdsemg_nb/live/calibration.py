@@ -3,7 +3,7 @@
 import numpy as np
 from tqdm import tqdm
 
-from hdsemg_nb import cbss, latency
+from hdsemg_nb import cbss, latency, train
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.live.lsl import Input, Source
 from hdsemg_nb.live.session import stamp_jitter
@@ -83,5 +83,5 @@ def calibrate(recording, to, run=RUN, progress=True):
         When none is good enough.
     """
     found = cbss.decompose(recording, progress=progress)
-    latency.export(latency.train_decoder(found.recording, run), to)
+    latency.export(train.fit(found.recording, run, progress=progress), to)
     return found.quality

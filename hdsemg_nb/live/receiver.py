@@ -7,7 +7,7 @@ import numpy as np
 
 from hdsemg_nb.live.log import Log
 from hdsemg_nb.live.lsl import BUFFER_S, Input, Lost, Source, outlet, pylsl
-from hdsemg_nb.live.session import RATES_HZ, Discharge, Event, Rates, Session, stamp_jitter
+from hdsemg_nb.live.session import RATES_HZ, Discharge, Event, Rates, Session
 
 LISTEN_S = 1.0  # before the first decision: how exact are the time stamps
 SILENT_S = 1.0  # without a sample, is said
@@ -45,7 +45,7 @@ class Receiver:
         self.clock = pylsl().local_clock
         self.input = Input(source.find(), decoder, buffer_s)
         stream = self.input.stream
-        self.session = Session(decoder, 0.5, self.clock)
+        self.session = Session(decoder, self.clock)
         self.markers = outlet(f"{stream.name} discharges", "Markers", ["marker"], form="string")
         rates = f"{stream.name} rates", "DischargeRates", decoder.motor_units, RATES_HZ, "1/s"
         self.rates = outlet(*rates)
@@ -83,8 +83,9 @@ class Receiver:
             if self.clock() > end:
                 return
         emg, stamps = (np.concatenate(part, axis=-1) for part in zip(*chunks, strict=True))
-        self.session.tolerance = tolerance = stamp_jitter(stamps, fs)
-        ms, notes = 1000 * tolerance / fs, "".join(f"; {note}" for note in self.input.notes)
+        self._pass(self.session.listen(stamps))
+        ms = 1000 * self.session.tolerance / fs
+        notes = "".join(f"; {note}" for note in self.input.notes)
         text = f"{self.input.stream.name}: {len(emg)} channels at {fs:g} Hz, losses seen from"
         self._pass([self.session.event("stream", f"{text} {ms:.2f} ms{notes}")])
         self._pass(self.session.push(emg, stamps, self.clock()))

@@ -13,6 +13,7 @@ RATES_HZ = 20  # of the smoothed discharge rates
 LARGEST_GAP_S = 1.0  # after a longer one the decoder starts anew
 LATE_S = 0.5  # behind the sender
 MOST_JUMPS = 5  # of the time stamps in a second, from which the sampling rate has changed
+DRIFT = 1e-4  # of two sound clocks, at most
 LEAST_JITTER_S = 0.002  # as `latency.Stream` takes it for time stamps of an amplifier
 
 
@@ -104,14 +105,13 @@ class Session:
     Parameters
     ----------
     decoder : latency.Decoder
-    tolerance : float
-        Jitter of the time stamps in samples (`stamp_jitter`).
     clock : callable
         What the time is, by the clock of the stamps.
     """
 
-    def __init__(self, decoder, tolerance, clock):
-        self.decoder, self.fs, self.tolerance, self.clock = decoder, decoder.fs, tolerance, clock
+    def __init__(self, decoder, clock):
+        self.decoder, self.fs, self.clock = decoder, decoder.fs, clock
+        self.tolerance = 0.5  # of the time stamps, in samples
         self.counts = dict(received=0, missing=0, repeated=0, discharges=0)
         self.problems = {}  # what is wrong now: text, last window
         self.next = 0  # number of the next sample by the time stamps
@@ -142,6 +142,11 @@ class Session:
         """An `Event` at the next sample."""
         return Event(self.next, self.time(self.next), kind, samples, text)
 
+    def listen(self, stamps):
+        """Set the tolerance by the first time stamps of a sender; a new stream begins with it."""
+        self.tolerance = stamp_jitter(stamps, self.fs)
+        return self.restart()
+
     def push(self, emg, stamps, arrived):
         """Take samples.
 
@@ -169,7 +174,7 @@ class Session:
             if ahead and self._off_rate is None:
                 outputs += self._jump(ahead, emg[:, first], lag)
             outputs += self._push(emg[:, part], stamps[part], ahead, arrived)
-        self._least_lag = min(self._least_lag, lag)
+        self._least_lag = min(self._least_lag + DRIFT * len(stamps) / self.fs, lag)
         return outputs if listened else outputs + self._check_late(arrived - stamps[0])
 
     def _push(self, emg, stamps, ahead, arrived):
@@ -192,12 +197,13 @@ class Session:
         kind = self._kind(ahead, sample, lag)
         ms = f"{abs(ahead)} samples ({1000 * abs(ahead) / self.fs:.1f} ms)"
         if kind == "rate":
-            self._off_rate = self.next
+            self._off_rate = self.next = self.end
             n = len(self._jumps)
             return [self.event("rate", f"time stamps jumped {n} times in a second: other rate?")]
         if kind == "clock":
             self._clock_jumps += ahead / self.fs
-            self._zero += ahead / self.fs
+            self._zero += (self.next + ahead - self.end) / self.fs
+            self.next = self.end
             self._least_lag -= ahead / self.fs
             way = "ahead" if ahead > 0 else "back"
             return [self.event("clock", f"the sender's clock jumped {way} by {ms}")]
@@ -219,7 +225,8 @@ class Session:
             return "clock" if early and self._least_lag < np.inf else "missing"
         at = self.next + ahead
         kept = [emg[:, at - first] for first, emg in self._recent if 0 <= at - first < len(emg.T)]
-        return "repeated" if any(np.array_equal(sample, one) for one in kept) else "clock"
+        same = any(np.array_equal(sample, one, equal_nan=True) for one in kept)
+        return "repeated" if same and self.end - at <= LARGEST_GAP_S * self.fs else "clock"
 
     def _remember(self, emg):
         """Keep the samples of the last second, to know them when they come again."""

@@ -1,0 +1,115 @@
+"""Readers for bare arrays: NumPy files and tables of numbers as text."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hdsemg_nb.datasets.files import microvolts, naming
+from hdsemg_nb.recording import Recording
+
+_TIME = re.compile(r"(times?|zeit|samples?|index|seconds?)([^a-z].*)?|[ts]", re.I)
+
+
+def load_array(path, fs=None, unit=None):
+    """Read an EMG array from a NumPy .npy or .npz file, or from a table of numbers as text.
+
+    The longer axis is time: a recording has more samples than channels. Of an .npz the array "emg"
+    is read, or the only one. A table has one column, or row, for each channel, separated by comma,
+    semicolon, tab or blanks, with or without names above; a first column with the time or number of
+    each sample is recognised by its even steps, checked against `fs` and left out.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    fs : float
+        Sampling frequency in Hz, which the file does not tell.
+    unit : str or float
+        "uV", "mV" or "V", or the uV of one step of the converter.
+
+    Returns
+    -------
+    recording.Recording
+        EMG in uV; no grid, no discharges.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When `fs` or `unit` is missing, the array is not of two axes or square, or a column of times
+        does not fit `fs`; names the file.
+    """
+    with naming(path):
+        if fs is None or unit is None:
+            raise ValueError(f"an array tells neither rate nor unit, got fs={fs!r}, unit={unit!r}")
+        with open(path, "rb") as file:
+            start = file.read(6)
+        emg = _numpy(path) if start.startswith((b"\x93NUMPY", b"PK")) else _table(path, fs)
+        if emg.ndim != 2 or emg.dtype.kind not in "iuf" or emg.shape[0] == emg.shape[1]:
+            of = f"an array of shape {emg.shape} and dtype {emg.dtype}"
+            raise ValueError(f"holds {of}, expected numbers, channels x samples, fewer channels")
+        emg = emg if emg.shape[0] < emg.shape[1] else emg.T
+        return Recording(emg * microvolts(unit), fs, source=f"array file {Path(path).name}")
+
+
+def _numpy(path):
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            name = "emg" if "emg" in content else content.files[0]
+            if name != "emg" and len(content.files) > 1:
+                raise ValueError(f"holds the arrays {content.files}; name one of them emg")
+            return content[name]
+    except (OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
+        raise ValueError(f"cannot be read as a NumPy file ({error}); is it cut short?") from error
+
+
+def _table(path, fs):
+    with open(path, encoding="utf-8-sig") as file:
+        lines = [line for _, line in zip(range(2), file, strict=False)]
+    separator = next((mark for mark in ";\t," if all(mark in line for line in lines)), r"\s+")
+    named = not _is_numbers(lines[0], separator)
+    try:
+        decimal = "," if separator != "," and "," in lines[-1] else "."
+        table = pd.read_csv(
+            path, sep=separator, decimal=decimal, header=0 if named else None, encoding="utf-8-sig"
+        )
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read as a table ({error})") from error
+    table = table.dropna(axis="columns", how="all")  # a separator ends each line
+    wrong = [name for name in table if table[name].dtype.kind not in "iuf"]
+    if wrong:
+        raise ValueError(f"column {wrong[0]!r} holds {table[wrong[0]].iloc[0]!r}, expected numbers")
+    values = table.to_numpy(float)
+    is_time = named and _TIME.fullmatch(str(table.columns[0]).strip())
+    if len(values) > values.shape[1] > 1 and (is_time or _is_even(values[:, 0])):
+        _check_time(values[:, 0], table.columns[0], fs)
+        values = values[:, 1:]
+    return values
+
+
+def _is_numbers(line, separator):
+    try:
+        [float(x.replace(",", ".")) for x in re.split(separator, line.strip()) if x.strip()]
+    except ValueError:
+        return False
+    return True
+
+
+def _is_even(column):
+    """Whether a column counts in even steps, which no EMG does."""
+    steps = np.diff(column)
+    return steps[0] > 0 and np.allclose(steps, steps[0], rtol=0.01)
+
+
+def _check_time(column, name, fs):
+    """The first column's mean step is a sample, 1 / fs in s, or that in ms."""
+    step = (column[-1] - column[0]) / (len(column) - 1)
+    if not _is_even(column) or not np.isclose(step, [1.0, 1 / fs, 1e3 / fs], rtol=1e-3).any():
+        rule = f"expected even steps of 1/fs = {1 / fs:.6g} s, of 1 sample, or none at all"
+        raise ValueError(f"column {name!r} counts by {step:.6g} for fs={fs} Hz; {rule}")

@@ -1,0 +1,102 @@
+"""What every fitted decoder does, whatever it is made of."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from hdsemg_nb import segment
+from hdsemg_nb.discharges import REFRACTORY_MS
+
+
+class FittedDecoder:
+    """A decoder fitted to a recording, or read from a file.
+
+    A subclass has `fs`, the sampling frequency in Hz that it was fitted at, ``decode(emg)``, and
+    when it was fitted here `run` and `lookahead`.
+    """
+
+    def decode_recording(self, recording):
+        """Decode a recording of the same electrodes.
+
+        Parameters
+        ----------
+        recording : recording.Recording
+            Its discharge times, if any, are not looked at.
+
+        Returns
+        -------
+        recording.Recording
+            The same with the discharge times that were decoded, to the sample; they stand where
+            the marks of the training stand in their action potentials. `pnr` is unknown.
+
+        Raises
+        ------
+        ValueError
+            When the sampling frequency or the number of channels is another than in training.
+        """
+        if recording.fs != self.fs:
+            raise ValueError(
+                f"fs={recording.fs:g} Hz, but the decoder was trained at {self.fs:g} Hz: resample "
+                "the recording, or train on one of its kind"
+            )
+        return replace(recording, discharges=self.decode(recording.emg), pnr=None)
+
+
+def decode_every_sample(predict, emg, run, offsets, fs):
+    """Discharge times from windows that start at every sample.
+
+    Parameters
+    ----------
+    predict : callable
+        (emg, starts) to probabilities, shape (windows, motor units).
+    emg : numpy.ndarray, shape (channels, samples)
+        In uV.
+    run : decoders.Run
+        Or whatever has its window, step, span and threshold.
+    offsets : array_like of int, shape (motor units,)
+        Samples by which the labels of the training were moved.
+    fs : float
+        Sampling frequency in Hz.
+
+    Returns
+    -------
+    list of numpy.ndarray of int64
+        Discharge times of each motor unit as 0-based samples of `emg`.
+    """
+    n_samples = emg.shape[1]
+    starts = segment.window_starts(n_samples, run.window, 1)
+    (low,), (high,) = segment.label_borders(starts[:1], run.window, run.span, run.step)
+    found = to_the_sample(predict(emg, starts), low, high - low, run.threshold, fs)
+    moved = [times - offset for times, offset in zip(found, offsets, strict=True)]
+    return [times[(times >= 0) & (times < n_samples)].astype(np.int64) for times in moved]
+
+
+def to_the_sample(probabilities, first, length, threshold, fs):
+    """Discharge times to the sample, from labels that begin at every sample.
+
+    At each sample stands the mean probability of the labels that hold it: of a discharge all of
+    them do, so it rises to the discharge and falls behind it. Its peaks are the discharges.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, shape (labels, motor units)
+        Of a discharge in each label; each begins a sample after the one before.
+    first, length : int
+        First sample of the first label, and the samples of each.
+    threshold : float
+        Least mean probability of a discharge.
+    fs : float
+        Sampling frequency in Hz; peaks less than `REFRACTORY_MS` from a higher one are left out.
+
+    Returns
+    -------
+    list of numpy.ndarray of int64
+        Discharge times of each motor unit as samples.
+    """
+    ends = np.zeros((length, probabilities.shape[1]))
+    total = np.cumsum(np.concatenate([ends, probabilities, ends]), axis=0, dtype=float)
+    mean = (total[length:] - total[:-length]) / length  # from sample `first` on
+    distance = max(1, round(REFRACTORY_MS * fs / 1000))
+    peaks = (find_peaks(one, height=threshold, distance=distance)[0] for one in mean.T)
+    return [found + first for found in peaks]

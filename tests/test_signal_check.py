@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hdsemg_nb.signal_check import check_signal, repair
+
+RNG = np.random.default_rng(3)
+
+
+def with_faults(recording):
+    emg, time = recording.emg.copy(), np.arange(recording.n_samples) / recording.fs
+    emg[2] = 7.0
+    emg[3, 1000:3000] = emg[3, 1000]
+    emg[5] = np.clip(emg[5], -3, 3)
+    emg[6] += RNG.normal(0, 60, len(time))
+    emg[9] += 100 * np.sin(2 * np.pi * 50 * time)
+    emg[12] = emg[13] + RNG.normal(0, 0.01, len(time))
+    return replace(recording, emg=emg)
+
+
+def test_sound_channels_have_no_problem(planted):
+    channels, notes = check_signal(planted)
+    assert (channels["problem"] == "").all() and (channels["action"] == "keep").all()
+    assert notes == []
+    assert channels[["row", "column"]].to_numpy().tolist() == planted.grid.electrodes.tolist()
+
+
+def test_each_fault_is_named(planted):
+    channels, notes = check_signal(with_faults(planted))
+    problems = channels.set_index("channel")["problem"]
+    expected = {2: "dead", 3: "flat", 5: "saturated", 6: "noisy", 9: "mains"}
+    expected |= {12: "bridged", 13: "bridged"}
+    assert problems[problems != ""].to_dict() == expected
+    assert channels.loc[12, "bridged_with"] == 13
+    assert np.flatnonzero(channels["action"] == "interpolate").tolist() == [2, 3, 5, 6]
+    assert ["25 % of the channels are bad" in notes[0], "Mains are kept" in notes[1]] == [True] * 2
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e4])
+def test_an_implausible_unit_is_said(planted, factor):
+    (note,) = check_signal(replace(planted, emg=factor * planted.emg)).notes
+    assert "is the signal in uV?" in note
+
+
+def test_a_silent_recording_is_dead(planted):
+    channels, notes = check_signal(replace(planted, emg=0 * planted.emg))
+    assert (channels["problem"] == "dead").all() and len(notes) == 2
+
+
+def test_repair_takes_adjacent_sound_electrodes(planted):
+    repaired = repair(planted, [5, 6])
+    np.testing.assert_allclose(repaired.emg[5], planted.emg[[1, 4, 9]].mean(axis=0), rtol=1e-5)
+    rest = np.setdiff1d(np.arange(16), [5, 6])
+    np.testing.assert_array_equal(repaired.emg[rest], planted.emg[rest])
+    numbered = repair(replace(planted, grid=None), [5, 6])
+    np.testing.assert_array_equal(numbered.emg[5], planted.emg[4])
+    with pytest.raises(ValueError, match=r"channels=\[16\] cannot be interpolated"):
+        repair(planted, [16])
