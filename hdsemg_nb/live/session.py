@@ -202,7 +202,6 @@ class Session:
             return [self.event("rate", f"time stamps jumped {n} times in a second: other rate?")]
         if kind == "clock":
             self._clock_jumps += ahead / self.fs
-            self._zero += (self.next + ahead - self.end) / self.fs
             self.next = self.end
             self._least_lag -= ahead / self.fs
             way = "ahead" if ahead > 0 else "back"
