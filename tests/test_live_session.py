@@ -133,6 +133,15 @@ def test_a_jump_of_the_clock_is_no_loss(seconds, decoder, sent, two_units):
     assert of(Discharge, outputs)[-1].time > BEGAN + 1.5 + seconds  # by the clock as it is now
 
 
+def test_a_jump_of_the_clock_amid_repeated_samples_is_no_loss(decoder, sent):
+    half = tuple(x[..., :10] for x in sent[49][:2])
+    jumped = [(emg, stamps + 7.0, arrived) for emg, stamps, arrived in sent[50:]]
+    session, outputs = played(decoder, [*sent[:50], (*half, sent[49][2]), *jumped])
+    assert kinds(outputs) == [("repeated", 10), ("clock", 0)]
+    assert session.counts["received"] == session.next == 4000
+    assert not any(e.kind == "signal" for e in of(Event, outputs))
+
+
 def test_a_sender_that_was_away_leaves_a_gap_of_its_length(decoder, sent):
     back = [later(chunk, 5.0) for chunk in sent[100:]]
     session, outputs = played(decoder, sent[:100] + back)

@@ -172,7 +172,7 @@ class Session:
         for first, stop in pairwise(borders.tolist()):
             part, ahead = slice(first, stop), round(steps[first]) if first in jumps else 0
             if ahead and self._off_rate is None:
-                outputs += self._jump(ahead, emg[:, first], lag)
+                outputs += self._jump(ahead, emg[:, part], lag)
             outputs += self._push(emg[:, part], stamps[part], ahead, arrived)
         self._least_lag = min(self._least_lag + DRIFT * len(stamps) / self.fs, lag)
         return outputs if listened else outputs + self._check_late(arrived - stamps[0])
@@ -190,31 +190,31 @@ class Session:
             outputs += self._decided(decision, arrived)
         return outputs
 
-    def _jump(self, ahead, sample, lag):
+    def _jump(self, ahead, emg, lag):
+        """Say what a jump of the time stamps is, and put the samples after it in their place."""
         self._jumps.append(self.next)
         while self._jumps[0] < self.next - self.fs:
             self._jumps.popleft()
-        kind = self._kind(ahead, sample, lag)
-        ms = f"{abs(ahead)} samples ({1000 * abs(ahead) / self.fs:.1f} ms)"
+        kind = self._kind(ahead, emg[:, 0], lag)
+        if kind == "clock":
+            return [self._clock_jump((self.next + ahead - self.end) / self.fs)]
         if kind == "rate":
             self._off_rate = self.next = self.end
             n = len(self._jumps)
             return [self.event("rate", f"time stamps jumped {n} times in a second: other rate?")]
-        if kind == "clock":
-            self._clock_jumps += ahead / self.fs
-            self.next = self.end
-            self._least_lag -= ahead / self.fs
-            way = "ahead" if ahead > 0 else "back"
-            return [self.event("clock", f"the sender's clock jumped {way} by {ms}")]
-        event = self.event(kind, f"{ms} {'missing' if ahead > 0 else 'came again: dropped'}")
+        n = min(-ahead, emg.shape[1]) if ahead < 0 else max(0, self.next + ahead - self.end)
+        words = f"{n} samples ({1000 * n / self.fs:.1f} ms)"
+        words += " missing" if kind == "missing" else " came again: dropped"
+        events = [self.event(kind, words, n)] * (n > 0)
+        self.counts[kind] += n
         self.next += ahead
-        if ahead < 0:
-            self.counts["repeated"] -= ahead
-            return [event._replace(samples=-ahead)]
-        lost = max(0, self.next - self.end)
-        self.counts["missing"] += lost
-        anew = self.restart() if ahead > LARGEST_GAP_S * self.fs else []
-        return [event._replace(samples=lost)] * (lost > 0) + anew
+        return events + (self.restart() if ahead > LARGEST_GAP_S * self.fs else [])
+
+    def _clock_jump(self, seconds):
+        self.next = self.end
+        self._clock_jumps += seconds
+        self._least_lag -= seconds
+        return self.event("clock", f"the sender's clock jumped by {seconds:+.4f} s")
 
     def _kind(self, ahead, sample, lag):
         if len(self._jumps) >= MOST_JUMPS:
