@@ -278,3 +278,30 @@ def test_the_view_names_bad_channels_and_silent_units():
     caption = figure.get_suptitle()
     assert "silent for 10 s: motor unit 1\n" in caption and "row 1, column 1" in caption
     assert len(screen.discharges) == 1 and figure.axes[0].get_xlim() == (-10, 0)
+
+
+@pytest.mark.slow
+def test_the_view_follows_the_two_streams(name, monkeypatch):
+    rates = lsl.outlet(f"{name} rates", "DischargeRates", ["a", "b"], 20, "1/s")
+    markers = lsl.outlet(f"{name} discharges", "Markers", ["marker"], form="string")
+    pictures, draw = [], Screen.draw
+    monkeypatch.setattr(Screen, "draw", lambda self, now: pictures.append(self) or draw(self, now))
+
+    def send():
+        markers.wait_for_consumers(10)  # opened last
+        rates.push_sample([3.0, 4.0], CLOCK())
+        markers.push_sample([json.dumps(dict(unit=1, sample=7, time=CLOCK()))])
+
+    Thread(target=send, daemon=True).start()
+    live.view(name, minutes=0.01, per_second=20)
+    (_, unit), (_, seen) = pictures[-1].discharges[0], pictures[-1].rates[0]
+    assert len(pictures) > 1 and unit == 1 and seen == [3.0, 4.0]
+    assert pictures[-1].silent(CLOCK()) == ["a"]
+
+
+@pytest.mark.slow
+def test_a_recording_with_lost_samples_is_refused(name, decoder, two_units):
+    parts = chunks(two_units.emg, 1.0)
+    Amplifier(name, decoder, parts[:10] + parts[12:])
+    with pytest.raises(ValueError, match="record once more"):
+        live.record(0.5, live.Source(name), progress=False)
