@@ -165,14 +165,9 @@ class Input:
         self.inlet = pylsl().StreamInlet(info, buffer_s, as_numpy=True)
         self.uid = info.uid()  # of this start of the sender
         self.stream = described(self._lost(self.inlet.info, 5.0))
-        self._n_channels = len(self.stream.labels)
-        every = list(range(self._n_channels))
+        every = list(range(len(self.stream.labels)))
         self.order, self.notes = fitted(self.stream, decoder) if decoder else (every, [])
-        self.order = None if self.order == every else self.order
-        units = (
-            self.stream.units if self.order is None else [self.stream.units[k] for k in self.order]
-        )
-        self._factors = factors(units)[0]
+        self._factors = factors([self.stream.units[k] for k in self.order])[0]
         self.correction = self._lost(self.inlet.time_correction, 5.0)  # to this machine's clock
         self._lost(self.inlet.open_stream, 5.0)
 
@@ -181,7 +176,7 @@ class Input:
 
         Returns
         -------
-        emg : numpy.ndarray of float32, shape (channels, samples)
+        emg : numpy.ndarray, shape (channels, samples)
             In uV.
         stamps : numpy.ndarray, shape (samples,)
             Time stamps in s, by the clock of this machine as it stood when the stream was opened.
@@ -192,9 +187,8 @@ class Input:
             When the sender is gone.
         """
         samples, stamps = self._lost(self.inlet.pull_chunk, wait_s, 4096, min_samples=1)
-        emg = np.asarray(samples, dtype=np.float32).reshape(len(stamps), self._n_channels).T
-        emg = emg if self.order is None else emg[self.order]
-        return emg * self._factors[:, None], np.asarray(stamps) + self.correction
+        emg = np.reshape(samples, (len(stamps), len(self.stream.labels))).T[self.order]
+        return self._factors[:, None] * emg, np.asarray(stamps) + self.correction
 
     def _lost(self, call, *args, **options):
         try:

@@ -77,6 +77,7 @@ class Receiver:
 
     def _listen(self, end):
         """Take the first second at once: how exact its time stamps are tells what can be seen."""
+        self.say(f"{self.input.stream.name}: found, waiting for samples")
         chunks, fs, until = [], self.decoder.fs, min(end, self.clock() + LISTEN_S)
         while self.clock() < until or not any(len(stamps) for _, stamps in chunks):
             chunks.append(self.input.pull())
@@ -105,7 +106,8 @@ class Receiver:
                 self._check_sender()
             if now > told + STATUS_S:
                 told = now
-                self._mark(now, status=self.status())
+                status = {**self.session.counts, "problems": list(self.session.problems)}
+                self._mark(now, status=status)
             if now > said + SAID_S:
                 said = now
                 self.say("  ".join(f"{n} {what}" for what, n in self.session.counts.items()))
@@ -118,10 +120,6 @@ class Receiver:
         except (TimeoutError, ValueError):
             pass
         raise Lost("the sender is gone")
-
-    def status(self):
-        """Counts so far, and the problems there are now."""
-        return {**self.session.counts, "problems": list(self.session.problems)}
 
     def _find_again(self, end):
         """Wait for a stream that fits; what comes back and does not is named once."""
