@@ -262,7 +262,7 @@ def draw_spike_trains(recording, stem, output, note, title=""):
     spikes.yaxis.get_major_locator().set_params(integer=True)
     for times, colour in zip(recording.discharges, colours, strict=False):
         rate = smoothed_rate(times, recording.n_samples, recording.fs)
-        rates.plot(time, np.where(rate > 0, rate, np.nan), color=colour)
+        rates.plot(time, np.where(rate > 0.01, rate, np.nan), color=colour)
     rates.set(title="b  Smoothed discharge rates", xlabel="Time (s)", ylim=(0, None))
     rates.set(ylabel="Discharges per second", xlim=(0, recording.duration))
     if recording.force is not None:
@@ -274,7 +274,8 @@ def draw_spike_trains(recording, stem, output, note, title=""):
 def _draw_force(ax, time, recording):
     """The force as a grey area behind what is drawn, with an axis of its own on the right."""
     behind = ax.twinx()
-    behind.fill_between(time, recording.force.min(), recording.force, color="0.88", lw=0)
+    behind.fill_between(time, recording.force, color="0.88", lw=0)
+    behind.set_ylim(min(0, recording.force.min()), None)
     behind.set_ylabel(recording.force_name[:1].upper() + recording.force_name[1:])
     behind.spines["right"].set_visible(True)
     ax.set_zorder(behind.get_zorder() + 1)

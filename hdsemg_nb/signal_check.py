@@ -52,12 +52,11 @@ def check_signal(recording):
         Dead, flat, saturated and noisy channels are to be interpolated, the others kept; change the
         column `action` to overrule it, then `repair`.
     """
-    emg = recording.emg - recording.emg.mean(axis=1, keepdims=True)
-    rms = np.sqrt(np.square(emg, dtype=np.float64).mean(axis=1))
+    rms = np.array([channel.std(dtype=float) for channel in recording.emg])
     typical = np.median(rms[rms > 0]) if rms.any() else np.inf
-    noise, mains = _noise_and_mains(emg, recording.fs, rms)
+    noise, mains = _noise_and_mains(recording, rms)
     flat, clipped = _flat_share(recording), _clipped_share(recording.emg)
-    bridged = _bridged(emg, rms, rms < LEAST_RMS * typical)
+    bridged = _bridged(recording.emg, rms, rms < LEAST_RMS * typical)
     problems = {
         "dead": rms < LEAST_RMS * typical,
         "saturated": (clipped > LARGEST_CLIPPED) & (flat < 0.5),
@@ -67,7 +66,7 @@ def check_signal(recording):
         "bridged": bridged >= 0,
     }
     problem = np.select(list(problems.values()), list(problems), "")  # the first that holds
-    table = pd.DataFrame({"channel": range(len(emg))})
+    table = pd.DataFrame({"channel": range(len(rms))})
     if recording.grid is not None:
         table[["row", "column"]] = recording.grid.electrodes
     table = table.assign(
@@ -83,9 +82,11 @@ def check_signal(recording):
     return SignalCheck(table, _notes(table, typical))
 
 
-def _noise_and_mains(emg, fs, rms):
+def _noise_and_mains(recording, rms):
     """Of each channel: power above fs / 4 in the median of all, and the share of mains."""
-    f, power = welch(emg, fs, nperseg=min(round(fs), emg.shape[1]))
+    fs, length = recording.fs, min(round(recording.fs), recording.n_samples)
+    spectra = [welch(channel, fs, nperseg=length) for channel in recording.emg]
+    f, power = spectra[0][0], np.array([power for _, power in spectra])
     high = power[:, f > fs / 4].mean(axis=1)
     noise = high / (np.median(high[rms > 0]) if rms.any() else 1)
     every = np.maximum(power[:, (f >= 10) & (f <= 500)].sum(axis=1), np.finfo(float).tiny)
@@ -125,8 +126,8 @@ def _clipped_share(emg):
 
 def _bridged(emg, rms, dead):
     """The channel that each one hardly differs from, -1 for none."""
-    power = rms**2
-    products = emg @ emg.T / emg.shape[1]
+    power, mean = rms**2, emg.mean(axis=1, dtype=float)
+    products = emg @ emg.T / emg.shape[1] - np.outer(mean, mean)
     differences = power[:, None] + power - 2 * products
     alike = differences < LEAST_DIFFERENCE**2 * np.sqrt(np.outer(power, power))
     alike &= ~(dead[:, None] | dead) & ~np.eye(len(emg), dtype=bool)
@@ -178,6 +179,8 @@ def repair(recording, channels):
     if len(sound) == 0 or not np.isin(channels, np.arange(recording.n_channels)).all():
         has = f"there are channels 0 to {recording.n_channels - 1}, and one has to be left"
         raise ValueError(f"channels={channels.tolist()} cannot be interpolated: {has}")
+    if len(channels) == 0:
+        return recording
     places = np.arange(recording.n_channels)[:, None]
     places = places if recording.grid is None else recording.grid.electrodes
     emg = recording.emg.copy()

@@ -50,8 +50,9 @@ def channels(n=4, units="uV", **more):
 def electrodes(place):
     rows = [["name", "x", "y", "coordinate_system", "group"]]
     for g in (1, 2):
-        rows += [[f"E{k + 1}", *place(k), f"grid{g}", f"Grid{g}"] for k in range(4)]
-    return [*rows, ["R1", 0, 100, "forearm", "Grid1"]]
+        places = [place(k) for k in range(4)][:: 1 if g == 1 else -1]
+        rows += [[f"E{k + 1}", *places[k], f"grid{g}", f"Grid{g}"] for k in range(4)]
+    return [*rows, ["R1", 0, 100, "thigh", "Grid1"]]
 
 
 def dataset(root, header="uV", place=lambda k: (8 * (k % 2), 8 * (k // 2)), **changes):
@@ -66,8 +67,8 @@ def dataset(root, header="uV", place=lambda k: (8 * (k % 2), 8 * (k // 2)), **ch
     (emg / "sub-01_task-hold_emg.json").write_text('{"RecordingDuration": 0.5}')
     tsv(emg / "sub-01_task-hold_channels.tsv", *changes.get("channels", channels()))
     tsv(emg / "sub-01_electrodes.tsv", *electrodes(place))
-    for space in ("grid1", "grid2", "forearm"):
-        unit = "percent" if space == "forearm" else changes.get("coordinates", "mm")
+    for space in ("grid1", "grid2", "thigh"):
+        unit = "m" if space == "thigh" else changes.get("coordinates", "mm")
         about = json.dumps({"EMGCoordinateUnits": unit, "Description": "x: LM → MM"})
         path = emg / f"sub-01_space-{space}_coordsystem.json"
         path.write_text(about, encoding="utf-8")
@@ -82,7 +83,7 @@ def root(tmp_path):
 def test_each_grid_by_its_group(root):
     one, other = load_bids(root, grid="Grid1"), load_bids(root / "sub-01", grid=1)
     np.testing.assert_allclose(one.emg[:, 0], [1, 2, 3, 4], atol=0.01)
-    np.testing.assert_allclose(other.emg[:, 0], [5, 6, 7, 8], atol=0.01)
+    np.testing.assert_allclose(other.emg[:, 0], [8, 7, 6, 5], atol=0.01)
     assert (one.fs, one.subject, one.muscle, other.muscle) == (FS, "01", "muscle 1", "muscle 2")
     assert one.grid.electrodes.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert one.grid.ied_mm == 8
@@ -144,13 +145,31 @@ def test_the_table_tells_the_unit_where_the_header_is_silent(tmp_path):
         load_bids(root, grid=0)
 
 
-def test_bad_channels_are_left_out_and_named(tmp_path):
+def test_bad_channels_are_interpolated_and_named(tmp_path):
     rows = channels()
     rows[2][-1] = "bad"
-    with pytest.warns(UserWarning, match="bad channels left out: EMG2"):
+    with pytest.warns(UserWarning, match="bad channels interpolated: EMG2"):
         recording = load_bids(dataset(tmp_path, channels=rows), grid=0)
-    np.testing.assert_allclose(recording.emg[:, 0], [1, 3, 4], atol=0.01)
-    assert recording.grid.electrodes.tolist() == [[0, 0], [1, 0], [1, 1]]
+    np.testing.assert_allclose(recording.emg[:, 0], [1, 2.5, 3, 4], atol=0.01)  # of EMG1 and EMG4
+    assert len(recording.grid.electrodes) == 4
+
+
+def test_without_groups_a_grid_is_a_coordinate_system(tmp_path):
+    head, *rows = channels()
+    for k, row in enumerate(rows):
+        row[3:5] = f"E{k + 1}", "n/a"
+    root = dataset(tmp_path, channels=[head, *rows])
+    places = [[f"E{k + 1}", 8 * (k % 4), 0, f"grid{k // 4 + 1}"] for k in range(8)]
+    tsv(root / "sub-01/emg/sub-01_electrodes.tsv", ["name", "x", "y", "coordinate_system"], *places)
+    recording = load_bids(root, grid="grid2")
+    np.testing.assert_allclose(recording.emg[:, 0], [5, 6, 7, 8], atol=0.01)
+    assert recording.grid.shape == (1, 4)
+
+
+def test_a_broken_json_is_named(root):
+    (root / "emg.json").write_text("{")
+    with pytest.raises(ValueError, match=r"hold_emg\.edf: emg.json beside it is no JSON"):
+        load_bids(root, grid=0)
 
 
 def test_channels_in_another_order_are_found_by_name(tmp_path):
@@ -167,7 +186,7 @@ def test_discharges(root, where, column):
     if where == "derivatives":
         tsv(folder / "sub-01_task-hold_events.tsv", head[:2], [0.1, 0])
         folder = root / "derivatives" / "motor-unit-decomposition" / "sub-01" / "emg"
-        other = folder / "sub-01_task-hold_run-02_desc-decomposition_events.tsv"
+        other = folder / "sub-01_acq-other_task-hold_events.tsv"
         tsv(other, head, [0, 0, 1, 0, "motor-unit-spike"])
     spikes = [(80, 10), (30, 2), (20, 10), (20, 2)]
     rows = [[f"{s / FS:.4f}", 0, s, unit, "motor-unit-spike"] for s, unit in spikes]
@@ -321,7 +340,11 @@ def test_plain_edf(tmp_path, kind):
         load_edf(path)
 
 
-def test_emg_at_several_rates_is_refused(tmp_path):
+def test_edf_without_emg_or_at_several_rates_is_refused(tmp_path):
+    path = edf(tmp_path / "b.edf", {"A": ("", wave(0)), "B": ("N", wave(1))})
+    with pytest.raises(ValueError, match=r"no signal is called EMG .* units \['', 'N'\]; .* unit"):
+        load_edf(path)
+    np.testing.assert_allclose(load_edf(path, unit="uV").emg[:, 0], [1, 2], atol=0.01)
     signals = {"EMG 1": ("uV", wave(0)), "EMG 2": ("uV", wave(1)[: N // 2])}
     with pytest.raises(ValueError, match=r"2 EMG signals, at \[500.0, 1000.0\] Hz"):
         load_edf(edf(tmp_path / "a.edf", signals))

@@ -13,6 +13,7 @@ from test_otb import export
 from test_otb_archive import otb4, otb_plus
 
 from hdsemg_nb.datasets import load, load_array, save_bids, save_mat, save_openhdemg
+from hdsemg_nb.datasets.files import chosen
 from hdsemg_nb.recording import Recording, rectangular_grid
 
 FS = 2048
@@ -89,6 +90,10 @@ def test_of_several_grids_one_has_to_be_chosen(tmp_path):
     for name in ("OTB+", "OTB4", "mat of MUedit 5", "set"):
         with pytest.raises(ValueError, match=r"grid=None must choose one of the 2 grid\(s\): 0 '"):
             load(tmp_path / name)
+
+
+def test_a_name_is_meant_before_a_part_of_another():
+    assert chosen(["VL deep", "VL"], "VL") == 1 and chosen(["VL deep", "VL"], "deep") == 0
 
 
 @pytest.mark.parametrize(

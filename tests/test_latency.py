@@ -12,6 +12,7 @@ from hdsemg_nb.decoders import DECODERS, FILTER, PAPER_NETWORKS
 from hdsemg_nb.discharges import rate_of_agreement
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import KEY
+from hdsemg_nb.recording import Grid
 
 EXPORT = sys.modules[latency.export.__module__]
 
@@ -170,6 +171,13 @@ def test_a_recording_is_decoded_to_the_sample(network, two_units, trained):
         assert agreement.rate > 0.8  # in steps of S: 0.2
     with pytest.raises(ValueError, match="fs=1000 Hz, but the decoder was trained at 2048 Hz"):
         fitted.decode_recording(dataclasses.replace(two_units, fs=1000))
+    turned = Grid(two_units.grid.electrodes[::-1], 8.0)
+    with pytest.raises(ValueError, match="differ in their order: it needs the electrodes"):
+        fitted.decode_recording(dataclasses.replace(two_units, grid=turned))
+    fewer = dataclasses.replace(two_units, emg=two_units.emg[1:], grid=None)
+    with pytest.raises(ValueError, match="has 15 channels, the decoder 16"):
+        fitted.decode_recording(fewer)
+    fitted.decode_recording(dataclasses.replace(two_units, grid=None))  # cannot be told
 
 
 def test_an_exported_decoder_finds_the_same_discharges(decoder, two_units, trained):

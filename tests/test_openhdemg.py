@@ -15,7 +15,7 @@ from hdsemg_nb.recording import Recording, rectangular_grid
 def recording(**changes):
     rng = np.random.default_rng(5)
     fields = {
-        "emg": rng.normal(size=(64, 300)) * 10.0 ** rng.integers(-12, 6, size=(64, 300)),
+        "emg": rng.normal(size=(64, 300)) * 10.0 ** rng.integers(-3, 6, size=(64, 300)),
         "fs": 2048.0,
         "discharges": [np.array([0, 17, 299]), np.array([5]), np.array([], dtype=int)],
         "pnr": [31.123456789012345, 28.0, np.nan],

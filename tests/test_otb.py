@@ -141,6 +141,8 @@ def test_of_two_grids_one_has_to_be_chosen(tmp_path, second, first):
         (["requested path[ %(MVC)]", "performed path[ %(MVC)]"], ("force (% MVC)", 1)),
         (["requested path[ %(MVC)]", "AUX 1[V]"], ("target (% MVC)", 0)),
         (["Ramp[a.u]", "AUX 1[V]"], ("AUX 1 (V)", 1)),
+        (["Target force[N]", "Torque[Nm]"], ("force (Nm)", 1)),
+        (["Target force[N]", "Ramp[a.u]"], ("target (N)", 0)),
         (["AUX 2[V]", "AUX 1[V]"], ("", None)),
     ],
 )

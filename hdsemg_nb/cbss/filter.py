@@ -72,8 +72,8 @@ def silhouette(source, discharges, fs):
         -1 to 1; NaN without discharges or without other peaks.
     """
     found = peaks(source, fs, 0)
-    nearest = np.abs(found[:, None] - np.asarray(discharges)).min(axis=1, initial=len(source))
-    others = found[nearest > 3]  # samples; a mark may be a little off its peak
+    near = np.asarray(discharges)[:, None] + np.arange(-3, 4)  # a mark may be off its peak
+    others = found[~np.isin(found, near)]
     if len(discharges) == 0 or len(others) == 0:
         return float("nan")
     return two_class_silhouette(source[discharges], source[others])
@@ -108,7 +108,8 @@ def sound_channels(recorded, emg):
     UserWarning
         Names the channels left out.
     """
-    products = emg.astype(np.float64) @ emg.T.astype(np.float64)
+    wide = emg.astype(np.float64)
+    products = wide @ wide.T
     power = np.diag(products)
     dead = (recorded == recorded[:, :1]).all(axis=1) | (power <= 1e-12 * power.max())
     if dead.all():

@@ -84,6 +84,11 @@ def read(file, new_file, **about):
     return recording.crop(0, border), recording.crop(border, recording.duration)
 
 
+def name(file):
+    """What the recording is called in titles and notes."""
+    return Path(file).name if file else "real recording (openhdemg sample)"
+
+
 def facts(**recordings):
     """What was read: a column for each recording."""
     return pd.DataFrame({name: _facts(one) for name, one in recordings.items()})
@@ -107,6 +112,20 @@ def bad_channels(checked, also_bad=(), not_bad=()):
     """Channels to interpolate: those of the check, and what the reader decides otherwise."""
     found = checked.channels.query("action == 'interpolate'")["channel"]
     return sorted((set(found) | set(also_bad)) - set(not_bad))
+
+
+def problems(checked):
+    """The channels with a problem, alone; a sentence when there is none."""
+    found = checked.channels.query("problem != ''").set_index("channel").round(3)
+    return found if len(found) else "No channel has a problem."
+
+
+def sentence(checked, bad):
+    """What was done about the channels, and what else the check says."""
+    done = (
+        f"Interpolated: channels {', '.join(map(str, bad))}" if bad else "No channel interpolated"
+    )
+    return ". ".join([done, *checked.notes]) + "."
 
 
 def repaired_alike(new, bad):
@@ -175,6 +194,7 @@ def _fold_scores(recording, run, starts, fold):
     labels = segment.run_labels(recording, run, test, fitted.offsets)
     windows = metrics.count_table(labels, fitted.predict(recording.emg, test) >= run.threshold)
     trains = compare_trains(recording, {run.network: found}, run, test)
+    trains = trains[trains[["n_reference", "n_found"]].any(axis=1)]  # motor units that discharge
     return {
         "f1": metrics.recording_scores(windows)["f1"],
         "rate_of_agreement": trains["roa_0.5_ms"].mean(),

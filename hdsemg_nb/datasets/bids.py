@@ -11,6 +11,7 @@ import pandas as pd
 from hdsemg_nb.datasets.edf import at_rate, header_unit, read_signals, stack
 from hdsemg_nb.datasets.files import chosen, force_fields, microvolts, naming
 from hdsemg_nb.recording import Grid, Recording
+from hdsemg_nb.signal_check import repair
 
 SPIKE = "motor-unit-spike"  # what events.tsv calls a discharge, as the MUnitQuest competition does
 _TO_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
@@ -22,7 +23,8 @@ def load_bids(path, grid=None, unit=None):
     Read are *_emg.edf or *_emg.bdf, channels.tsv (type, units, group, status, electrode),
     electrodes.tsv, coordsystem.json and *_emg.json, by the inheritance principle: tables of the
     data set, participant and session hold for what lies below. Channels whose status is bad are
-    left out, with a warning. Discharges are the "motor-unit-spike" of events.tsv (its column
+    interpolated (`signal_check.repair`), with a warning, so that all recordings of a grid have the
+    same channels. Discharges are the "motor-unit-spike" of events.tsv (its column
     event_type or description; unit_id; sample counted from 0, or else onset), beside the recording
     or under derivatives/.
 
@@ -70,15 +72,12 @@ def load_bids(path, grid=None, unit=None):
         root = _root(file)
         edf, about = read_signals(file), {}
         for found in _beside(file, root, "emg.json"):
-            about |= json.loads(found.read_text())
+            about |= _json(found)
         channels = _channels(file, root, edf)
         groups = list(dict.fromkeys(channels.grid[channels.type == "EMG"]))
         name = groups[chosen(groups, grid)]
         is_emg = (channels.type == "EMG") & (channels.grid == name)
-        if (bad := is_emg & (channels.status == "bad")).any():
-            left = ", ".join(channels.name[bad])
-            warnings.warn(f"{file.name}: bad channels left out: {left}", stacklevel=2)
-        emg = channels[is_emg & ~bad]
+        emg = channels[is_emg]
         signals, fs = stack([edf.signals[k] for k in emg.index], _scales(emg, unit, file))
         others = channels[channels.type != "EMG"]
         beside = [
@@ -89,7 +88,7 @@ def load_bids(path, grid=None, unit=None):
         beside = [(label, u, at_rate(x, signals.shape[1], fs)[:length]) for label, u, x in beside]
         order, layout = _layout(emg, about, file)
         task = re.search(r"(\d+)percentMVC", _entities(file).get("task", ""))
-        return Recording(
+        recording = Recording(
             signals[order, :length],
             fs,
             _discharges(file, root, fs),
@@ -100,6 +99,11 @@ def load_bids(path, grid=None, unit=None):
             source=f"BIDS file {file.name}" + (f", {name}" if name else ""),
             **force_fields(beside, length),
         )
+        bad = (emg.status == "bad").to_numpy()[order]
+        if bad.any():
+            names = ", ".join(emg.name.to_numpy()[order][bad])
+            warnings.warn(f"{file.name}: bad channels interpolated: {names}", stacklevel=2)
+        return repair(recording, np.flatnonzero(bad))
 
 
 def emg_file(path):
@@ -137,9 +141,16 @@ def _beside(file, root, ending):
     of, found = _entities(file).items(), []
     for folder in reversed([file.parent, *file.parent.parents]):
         if folder == root or root in folder.parents:
-            here = [p for p in sorted(folder.glob(f"*{ending}")) if _entities(p).items() <= of]
-            found += sorted(here, key=lambda p: len(_entities(p)))
+            found += [p for p in sorted(folder.glob(f"*{ending}")) if _entities(p).items() <= of]
     return found
+
+
+def _json(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} beside it is no JSON ({error})") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _table(path):
@@ -245,7 +256,7 @@ def _ied(emg, about, file, step):
     for path in _beside(file, _root(file), "coordsystem.json")[::-1]:
         of = re.search(r"_space-([^_]+)_", path.name)
         if of is None or of[1] == space:
-            unit = json.loads(path.read_text(encoding="utf-8")).get("EMGCoordinateUnits")
+            unit = _json(path).get("EMGCoordinateUnits")
             if unit in _TO_MM:
                 return float(step * _TO_MM[unit])
     told = about.get("InterelectrodeDistance")
@@ -254,14 +265,9 @@ def _ied(emg, about, file, step):
 
 def _discharges(file, root, fs):
     """Discharge times from events.tsv beside the recording, or else under derivatives/."""
-    of = _entities(file)
-    needed = {key: of[key] for key in of if key not in ("recording", "acq")}
-    derived = [
-        path
-        for path in sorted((root / "derivatives").rglob("*events.tsv"))
-        if needed.items() <= _entities(path).items() <= of.items()
-    ]
-    paths = [*_beside(file, root, "events.tsv")[::-1], *derived]
+    of, derived = _entities(file).items(), sorted((root / "derivatives").rglob("*events.tsv"))
+    paths = _beside(file, root, "events.tsv")[::-1]
+    paths += [path for path in derived if _entities(path).items() <= of]
     found = [(path, trains) for path in paths if (trains := read_spikes(path, fs)) is not None]
     if len(found) > 1:
         names = [str(path) for path, _ in found]

@@ -39,8 +39,10 @@ def load_edf(path, unit=None):
         units = [header_unit(signal) for signal in signals]
         emg = [k for k, signal in enumerate(signals) if "emg" in signal.label.lower()]
         emg = emg or [k for k, x in enumerate(units) if x.lower().endswith("v")]
-        if unit is not None and not emg:
-            emg = list(range(len(signals)))
+        if not emg and unit is None:
+            none = f"no signal is called EMG or is in volts, units {sorted(set(units))}"
+            raise ValueError(f"{none}; if all are EMG, give their unit")
+        emg = emg or list(range(len(signals)))
         scales = [microvolts(unit or units[k], f"unit of {signals[k].label}") for k in emg]
         stacked, fs = stack([signals[k] for k in emg], scales)
         others = [signals[k] for k in range(len(signals)) if k not in emg]

@@ -10,10 +10,7 @@ from pathlib import Path
 import numpy as np
 
 _MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "mv": 1e3, "v": 1e6}
-_FORCES = [  # what a channel beside the EMG is, by its name; measured before asked for
-    ("force", r"acquired data|performed|^path\b|force|torque|load ?cell"),
-    ("target", r"requested|original|target"),
-]
+_MEASURED = r"acquired data|performed|^path\b|force|torque|load ?cell"
 
 
 @contextmanager
@@ -96,14 +93,10 @@ def force_fields(signals, n_samples):
     """
     usable = [(name, unit, np.ravel(x)) for name, unit, x in signals if np.size(x)]
     usable = [(name, unit, x) for name, unit, x in usable if not (x == x[0]).all()]
+    found = [(label, unit, x) for name, unit, x in usable if (label := _force_label(name))]
+    found.sort(key=lambda signal: signal[0] == "target")
     inputs = [signal for signal in usable if re.search(r"\baux", signal[0], re.I)]
-    found = [
-        (label, unit, x)
-        for label, pattern in _FORCES
-        for name, unit, x in usable
-        if re.search(pattern, name, re.I)
-    ]
-    found += [(name, unit, x) for name, unit, x in inputs if len(inputs) == 1]
+    found += inputs if len(inputs) == 1 else []
     if not found:
         return {}
     label, unit, force = found[0]
@@ -112,3 +105,10 @@ def force_fields(signals, n_samples):
         warnings.warn(f"{wrong}; the EMG has {n_samples}: left out", stacklevel=3)
         return {}
     return dict(force=force, force_name=f"{label} ({unit or 'unit not told'})")
+
+
+def _force_label(name):
+    """What a channel beside the EMG is, by its name: "force", its "target" or neither."""
+    if re.search("requested|original|target", name, re.I):
+        return "target"
+    return "force" if re.search(_MEASURED, name, re.I) else None

@@ -65,41 +65,28 @@ def load_otb_plus(path, grid=None):
         members = _members(path)
         signal = _only(members, ".sig")
         device = _xml(members, PurePosixPath(signal).stem + ".xml")
-        fs, bits, n = (
-            _number(device, x) for x in ("SampleFrequency", "ad_bits", "DeviceTotalChannels")
-        )
+        about = ("SampleFrequency", "ad_bits", "DeviceTotalChannels")
+        fs, bits, n = (_number(device, name) for name in about)
         if bits != 16:
             raise ValueError(f"ad_bits={bits:g}: only 16 is read; export as .mat from OTBiolab+")
         counts = _samples(members[signal], 2, int(n), signal)
         volts = _full_scale(device) / 2**bits
-        channels = [
-            (
-                adapter,
-                channel,
-                int(_number(adapter, "ChannelStartIndex") + _number(channel, "Index")),
-            )
-            for adapter in device.iter("Adapter")
-            for channel in adapter.iter("Channel")
-        ]
-        emg = [
-            x for x in channels if not _NO_ELECTRODE.search(f"{x[0].get('ID')} {x[1].get('ID')}")
-        ]
+        channels = _channels(device)
         grids = {}
-        for adapter, channel, index in emg:
-            grids.setdefault(_input(adapter, channel), []).append(
-                (channel, index, _gain(adapter, channel))
-            )
+        for index, adapter, channel in channels:
+            if not _NO_ELECTRODE.search(f"{adapter.get('ID')} {channel.get('ID')}"):
+                grids.setdefault(_input(adapter, channel), []).append((index, adapter, channel))
         name = list(grids)[chosen(list(grids), grid)]
-        first, indices, gains = zip(*sorted(grids[name], key=lambda x: x[1]), strict=True)
-        scale = volts * 1e6 / np.array(gains)
+        first = grids[name][0][2]
+        scale = volts * 1e6 / np.array([_gain(*pair) for _, *pair in grids[name]])
+        emg = counts[:, [index for index, *_ in grids[name]]].T * scale[:, None]
         beside = _feedback(members, len(counts), fs) + [
-            (channel.get("ID", ""), "V", counts[:, k] * volts / _gain(adapter, channel))
-            for adapter, channel, k in channels
+            (channel.get("ID", ""), "V", counts[:, index] * volts / _gain(adapter, channel))
+            for index, adapter, channel in channels
             if _BESIDE.search(channel.get("ID", "")) and _number(adapter, "Gain", "0") > 0
         ]
-        about = dict(muscle=_muscle(first[0]), source=f"OTB+ file {Path(path).name}, {name}")
-        kind = first[0].get("ID", "")
-        return _recording(counts[:, list(indices)].T * scale[:, None], fs, kind, beside, about)
+        about = dict(muscle=_muscle(first), source=f"OTB+ file {Path(path).name}, {name}")
+        return _recording(emg, fs, first.get("ID", ""), beside, about)
 
 
 def load_otb4(path, grid=None):
@@ -223,6 +210,16 @@ def _full_scale(device):
     return FULL_SCALE[name]
 
 
+def _channels(device):
+    """Place among the samples, adapter and description of each channel, in their order."""
+    channels = [
+        (int(_number(adapter, "ChannelStartIndex") + _number(channel, "Index")), adapter, channel)
+        for adapter in device.iter("Adapter")
+        for channel in adapter.iter("Channel")
+    ]
+    return sorted(channels, key=lambda channel: channel[0])
+
+
 def _gain(adapter, channel):
     gain = _number(adapter, "Gain") * _number(channel, "Gain", "1")
     if not gain > 0:
@@ -253,7 +250,7 @@ def _feedback(members, n_samples, fs):
         rate = _number(about, "fsample", str(fs))
         unit = (about.findtext("unity_of_measurement") or "").strip()
         label = about.findtext("description") or ""
-        signals.append((label, unit, same_rate(values, rate, n_samples, fs)[:n_samples]))
+        signals.append((label, unit, same_rate(values, rate, n_samples, fs)))
     return signals
 
 

@@ -91,7 +91,7 @@ def save_mat(recording, path):
     if grid is not None:
         content["grid"] = {"electrodes": grid.electrodes + 1.0, "ied_mm": grid.ied_mm}
     packed = io.BytesIO()
-    scipy.io.savemat(packed, content, do_compression=True, oned_as="row")
+    scipy.io.savemat(packed, content, oned_as="row")  # EMG hardly packs, and slowly
     paths.write_whole(Path(path), packed.getvalue())
 
 

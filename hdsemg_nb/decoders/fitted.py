@@ -12,8 +12,8 @@ from hdsemg_nb.discharges import REFRACTORY_MS
 class FittedDecoder:
     """A decoder fitted to a recording, or read from a file.
 
-    A subclass has `fs`, the sampling frequency in Hz that it was fitted at, ``decode(emg)``, and
-    when it was fitted here `run` and `lookahead`.
+    A subclass has `fs`, the sampling frequency in Hz of its training, `channels`, their names
+    (`channel_names`), ``decode(emg)``, and when it was fitted here `run` and `lookahead`.
     """
 
     def decode_recording(self, recording):
@@ -33,14 +33,37 @@ class FittedDecoder:
         Raises
         ------
         ValueError
-            When the sampling frequency or the number of channels is another than in training.
+            When the sampling frequency or the electrodes are others than in training.
         """
         if recording.fs != self.fs:
             raise ValueError(
                 f"fs={recording.fs:g} Hz, but the decoder was trained at {self.fs:g} Hz: resample "
                 "the recording, or train on one of its kind"
             )
+        self._check_channels(channel_names(recording))
         return replace(recording, discharges=self.decode(recording.emg), pnr=None)
+
+    def _check_channels(self, names):
+        """Refuse another number of channels, or channels that sit elsewhere on the grid."""
+        numbered = {names[0], self.channels[0]} & set(_numbered(1))
+        if len(names) != len(self.channels) or (not numbered and list(names) != [*self.channels]):
+            other = set(names) ^ set(self.channels)
+            raise ValueError(
+                f"the recording has {len(names)} channels, the decoder {len(self.channels)}, and "
+                f"they differ in {', '.join(sorted(other)[:5]) or 'their order'}: it needs the "
+                "electrodes of its training, in their order (`signal_check.repair` bad ones)"
+            )
+
+
+def channel_names(recording):
+    """Name of each channel, by row and column of the grid, or by number without one."""
+    if recording.grid is None:
+        return _numbered(recording.n_channels)
+    return [f"row {row}, column {column}" for row, column in recording.grid.electrodes]
+
+
+def _numbered(n_channels):
+    return [f"channel {k}" for k in range(n_channels)]
 
 
 def decode_every_sample(predict, emg, run, offsets, fs):

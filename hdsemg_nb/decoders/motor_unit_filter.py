@@ -7,7 +7,7 @@ import pandas as pd
 
 from hdsemg_nb import segment
 from hdsemg_nb.cbss import MotorUnitFilter
-from hdsemg_nb.decoders.fitted import FittedDecoder
+from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +18,7 @@ class FittedFilter(FittedDecoder):
     run: object  # decoders.Run
     offsets: np.ndarray  # zeros: its discharges stand where the marks do
     history: pd.DataFrame  # empty
+    channels: list  # names
 
     @property
     def fs(self):
@@ -68,4 +69,4 @@ class FilterDecoder:
         if progress is not None:
             progress.update(run.epochs)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
-        return FittedFilter(fitted, run, offsets, pd.DataFrame())
+        return FittedFilter(fitted, run, offsets, pd.DataFrame(), channel_names(recording))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hdsemg_nb import engine, segment
-from hdsemg_nb.decoders.fitted import FittedDecoder, decode_every_sample
+from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names, decode_every_sample
 from hdsemg_nb.recording import Recording
 
 
@@ -30,6 +30,11 @@ class FittedNetwork(FittedDecoder):
     def fs(self):
         """Sampling frequency in Hz."""
         return self.recording.fs
+
+    @property
+    def channels(self):
+        """Names of the channels."""
+        return channel_names(self.recording)
 
     @property
     def lookahead(self):

@@ -122,7 +122,7 @@ class Decoder(FittedDecoder):
         starts : numpy.ndarray of int64, shape (windows,)
         """
         windows = segment.windows(np.asarray(emg), starts, self.window)
-        return np.array([self.probabilities(one) for one in tqdm(windows, "decode")])
+        return np.array([self.probabilities(one) for one in tqdm(windows, "decode", delay=2)])
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""

@@ -23,6 +23,7 @@ from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
+MOST_COMPARED = 5000  # validation windows that tell it, evenly spaced where there are more
 
 
 class Deviation(NamedTuple):
@@ -82,8 +83,7 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     graph = _graph(fitted)
     if precision == "int8":
         windows = fitted.windows("train")
-        chosen = np.linspace(0, len(windows) - 1, calibration).astype(int)
-        graph = _quantised(graph, windows[np.unique(chosen)])
+        graph = _quantised(graph, _evenly(windows, calibration))
     facts = _facts(fitted, precision)
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft.onnx"
@@ -184,6 +184,11 @@ def _quantised(graph, windows):
         return onnx.load(path)
 
 
+def _evenly(windows, number):
+    """So many of the windows, evenly spaced; all where there are fewer."""
+    return windows[np.unique(np.linspace(0, len(windows) - 1, number).astype(int))]
+
+
 def _facts(fitted, precision):
     run, mean, windows = fitted.run, fitted.normalisation.mean[:, 0], fitted.windows("train")
     lowest, highest = windows.min(axis=2), windows.max(axis=2)  # (windows, channels)
@@ -192,19 +197,12 @@ def _facts(fitted, precision):
     return {
         **{name: getattr(run, name) for name in ("network", "window", "step", "span", "threshold")},
         "fs": fitted.fs,
-        "channels": channel_names(fitted.recording),
+        "channels": fitted.channels,
         "motor_units": [f"motor unit {k}" for k in range(len(fitted.offsets))],
         "offsets": fitted.offsets.tolist(),
         **dict(zip(LEVELS, (x.tolist() for x in (mean, largest, typical)), strict=True)),
         "precision": precision,
     }
-
-
-def channel_names(recording):
-    """Of each channel by row and column of the grid, or by number."""
-    if recording.grid is None:
-        return [f"channel {k}" for k in range(recording.n_channels)]
-    return [f"row {row}, column {column}" for row, column in recording.grid.electrodes]
 
 
 def _with_metadata(graph, facts):
@@ -213,7 +211,7 @@ def _with_metadata(graph, facts):
 
 
 def _deviation(fitted, decoder):
-    windows, window = fitted.windows("val"), fitted.run.window
+    windows, window = _evenly(fitted.windows("val"), MOST_COMPARED), fitted.run.window
     joined = fitted.normalisation.apply(np.concatenate(windows, axis=1))
     starts = window * np.arange(len(windows))
     expected = predict(fitted.model, joined, starts, window, bf16=False)

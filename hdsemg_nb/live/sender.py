@@ -5,7 +5,7 @@ from time import sleep
 import numpy as np
 from tqdm import tqdm
 
-from hdsemg_nb.latency.export import channel_names
+from hdsemg_nb.decoders.fitted import channel_names
 from hdsemg_nb.live.lsl import outlet, pylsl
 
 

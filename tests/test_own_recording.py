@@ -1,0 +1,116 @@
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hdsemg_nb import datasets, figures, paths
+from hdsemg_nb.chapters import own_recording as own
+from hdsemg_nb.decoders import FILTER, OURS, Run
+from hdsemg_nb.signal_check import check_signal
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
+    ours = dataclasses.replace(own.RUNS[OURS], epochs=2)
+    monkeypatch.setitem(own.RUNS, OURS, ours)
+
+
+@pytest.fixture
+def saved(planted, tmp_path):
+    """The planted recording in a file, in a folder with a space."""
+    path = tmp_path / "my recordings" / "Versuch 1.mat"
+    path.parent.mkdir()
+    datasets.save_mat(planted, path)
+    return path
+
+
+def test_the_last_third_is_the_new_recording(saved, planted):
+    recording, new = own.read(str(saved), "", fs=0.0, unit="", grid="")
+    assert recording.duration == pytest.approx(16 / 3, abs=1e-3)
+    assert recording.n_samples + new.n_samples == planted.n_samples
+    facts = own.facts(recording=recording, new=new)
+    assert facts.loc["electrode grid", "new"] == "4 x 4, 8 mm"
+    assert facts.loc["force"].tolist() == ["none", "none"]
+    same, other = own.read(str(saved), str(saved))
+    np.testing.assert_array_equal(same.emg, other.emg)
+
+
+def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
+    emg = planted.emg.copy()
+    emg[3] = emg[7] = 0
+    one = dataclasses.replace(planted, emg=emg)
+    checked = check_signal(one)
+    assert own.bad_channels(checked, also_bad=[5], not_bad=[7]) == [3, 5]
+    assert own.problems(checked).index.tolist() == [3, 7]
+    assert own.problems(check_signal(planted)) == "No channel has a problem."
+    assert "channels 3, 5" in own.sentence(checked, [3, 5])
+    alike = own.repaired_alike(planted, [5])  # bad in training, sound in the new one
+    assert not np.allclose(alike.emg[5], planted.emg[5])
+    own.draw_check(dataclasses.replace(one, grid=None), checked, "out", "note")
+
+
+def test_from_decoders_to_files(planted, tmp_path):
+    scores = own.compare(planted, tested_folds=1)
+    assert scores.index.tolist() == [FILTER, OURS]
+    assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
+    assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
+    decoder = own.train_and_export(planted, OURS, scores, tmp_path / "out")
+    card = (tmp_path / "out" / "decoder.md").read_text()
+    assert "| training signal | 8.0 s, all of the recording |" in card
+    assert "transfers to no other person" in card and re.search(r"\| date \| 20\d\d-", card)
+    assert f"| f1, blocked folds | {scores.loc[OURS, 'f1']:.3g} |" in card
+    decoded = decoder.decode_recording(planted)
+    files = own.save_discharges(decoded, tmp_path / "out")["file"]
+    assert all((tmp_path / "out" / name).exists() for name in files)
+    again = datasets.load(tmp_path / "out" / "discharges.mat")
+    assert [t.tolist() for t in again.discharges] == [t.tolist() for t in decoded.discharges]
+    table = own.against_labels(decoded, planted)
+    assert table["n_labelled"].tolist() == [len(times) for times in planted.discharges]
+
+
+def test_advice_names_the_best_the_quickest_and_the_soonest():
+    scores = pd.DataFrame(
+        {
+            "rate_of_agreement": [0.95, 0.96, 0.5],
+            "training_seconds": [1.0, 30.0, 0.1],
+            "delay_ms": [25.0, 15.0, 20.0],
+        },
+        index=["a", "b", "c"],
+    )
+    text = own.advice(scores)
+    assert "the b agrees best" in text and "the a is trained soonest" in text
+    assert "The b decides soonest" in text
+
+
+def test_a_network_of_the_paper_is_trained_under_its_protocol(planted, monkeypatch):
+    asked = []
+    monkeypatch.setattr(own, "RUNS", {})
+    monkeypatch.setattr(own, "_fold_scores", lambda one, run, *_: asked.append(run) or {"f1": 1})
+    own.compare(planted, ["ML-DCNN"], tested_folds=1)
+    assert asked == [Run("ML-DCNN", 60, 20, split="blocked", tested_folds=1)]
+
+
+def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
+    page = own.Page("Versuch <1>")
+    table = pd.DataFrame({"channel": ["a<b"], "rms_uv": [1.23456]})
+    assert page.show(table, "The signal") is table
+    page.show(figures.draw_spike_trains(planted, "trains", "out", "note"))
+    assert page.show("No <problem>.").data == "<p>No &lt;problem&gt;.</p>"
+    text = page.write(tmp_path / "report.html").read_text()
+    assert "<h1>Versuch &lt;1&gt;</h1>" in text and "<h2>The signal</h2>" in text
+    assert "a&lt;b" in text and "1.23" in text and "data:image/png;base64," in text
+    assert set(re.findall(r"(?:src|href)=(.{6})", text)) == {"'data:"}
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_readme_run(planted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("today.otb+", "later.otb+"):  # the format is found by content
+        datasets.save_mat(planted, name)
+    code = (paths.PROJECT / "README.md").read_text().split("## Your own recording")[1]
+    exec(re.search(r"```python\n(.*?)```", code, re.DOTALL)[1], {})
+    events = pd.read_csv("later_events.tsv", sep="\t")
+    assert len(events) > 150 and events["unit_id"].nunique() == 3
