@@ -29,8 +29,9 @@ def name():
 
 
 @pytest.fixture(autouse=True)
-def short_listening(monkeypatch):
+def short_waits(monkeypatch):
     monkeypatch.setattr(receiver, "LISTEN_S", 0.3)
+    monkeypatch.setattr(lsl, "OTHERS_S", 0.3)
 
 
 class Amplifier(Thread):
@@ -98,7 +99,8 @@ def test_no_sample_is_lost_none_comes_twice_and_the_discharges_are_those_offline
     assert [line.get_xydata().shape for line in figure.axes[1].lines] == [(len(rates), 2)] * 2
 
 
-def test_two_senders_of_one_name_are_refused_unless_one_is_chosen(name, decoder):
+def test_two_senders_of_one_name_are_refused_unless_one_is_chosen(name, decoder, monkeypatch):
+    monkeypatch.setattr(lsl, "OTHERS_S", 1.0)
     kept = [lsl.outlet(name, "EMG", decoder.channels, FS, source_id=id_) for id_ in ("a", "b")]
     with pytest.raises(ValueError, match="2 streams have name=.*give source id"):
         live.Source(name).find()
@@ -122,6 +124,7 @@ def test_millivolts_become_microvolts_and_channels_find_their_place(name, decode
     one = lsl.Input(live.Source(name).find(), decoder)
     emg = two_units.emg[:, :CHUNK]
     out.push_chunk(np.ascontiguousarray(np.vstack([emg[:1], emg[::-1] / 1000]).T), CLOCK())
+    sleep(0.2)
     np.testing.assert_allclose(one.pull(2.0)[0], emg, rtol=1e-5)
 
 
@@ -293,7 +296,7 @@ def test_the_view_follows_the_two_streams(name, monkeypatch):
         markers.push_sample([json.dumps(dict(unit=1, sample=7, time=CLOCK()))])
 
     Thread(target=send, daemon=True).start()
-    live.view(name, minutes=0.01, per_second=20)
+    live.view(name, minutes=0.04, per_second=20)
     (_, unit), (_, seen) = pictures[-1].discharges[0], pictures[-1].rates[0]
     assert len(pictures) > 1 and unit == 1 and seen == [3.0, 4.0]
     assert pictures[-1].silent(CLOCK()) == ["a"]

@@ -7,6 +7,7 @@ import numpy as np
 from hdsemg_nb.recording import Grid
 
 IN_UV = {"microvolts": 1, "uv": 1, "millivolts": 1e3, "mv": 1e3, "volts": 1e6, "v": 1e6}
+OTHERS_S = 1.0  # to wait for a second stream that fits as well
 BUFFER_S = 60  # kept by the library for a receiver that is slow
 
 
@@ -54,10 +55,11 @@ class Source(NamedTuple):
             When several fit.
         """
         wanted = [f'{key}="{value}"' for key, value in self._asdict().items() if value]
-        query, began = " and ".join(wanted) or "name!=''", pylsl().local_clock()
-        while not (found := pylsl().resolve_bypred(query, 2, 1.0)):  # waits for a second one
-            if pylsl().local_clock() > began + wait_s:
-                raise TimeoutError(f"no stream with {query} within {wait_s:g} s: is it sending?")
+        query = " and ".join(wanted) or "name!=''"
+        first = pylsl().resolve_bypred(query, 1, wait_s)
+        if not first:
+            raise TimeoutError(f"no stream with {query} within {wait_s:g} s: is it sending?")
+        found = pylsl().resolve_bypred(query, 2, OTHERS_S) or first
         if len(found) > 1:
             each = [f"{s.name()!r} from {s.hostname()!r}, id {s.source_id()!r}" for s in found]
             raise ValueError(f"{len(found)} streams have {query}: {each}; give source id or host")

@@ -115,7 +115,7 @@ class Receiver:
     def _check_sender(self):
         """Raise `Lost` unless the sender is still there: it may only pause."""
         try:
-            if self.source.find(0.0).uid() == self.input.uid:
+            if self.source.find(1.0).uid() == self.input.uid:
                 return
         except (TimeoutError, ValueError):
             pass
