@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import inference, training
+from benchmarks import inference, live, training
 
-PARTS = {"training": training, "inference": inference}
+PARTS = {"training": training, "inference": inference, "live": live}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

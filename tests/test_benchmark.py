@@ -10,6 +10,7 @@ import torch
 
 import benchmarks
 from benchmarks import inference, training
+from benchmarks import live as live_loop
 from benchmarks.inference import TORCH
 from hdsemg_nb import latency
 from hdsemg_nb.decoders import LINEAR, PAPER_NETWORKS, Run
@@ -185,3 +186,37 @@ def test_a_bar_is_missed(row, value):
     table = planted_summary()
     table.loc[row, "median_ms"] = value
     assert inference.bars(table)["met"].sum() == 3
+
+
+def test_stages_of_the_live_loop_add_up_by_hand(decoder):
+    fs, last = 2048, 5007  # W = 20, chunks of 32: the chunk ends with sample 5023
+    row = dict(unit=0, sample=4980, last=last, time=100 + 4980 / fs)
+    sent = 100 + 5023 / fs
+    row |= dict(arrived=sent + 0.001, decided=sent + 0.003, heard=sent + 0.007)
+    found = pd.DataFrame([row, row | dict(last=100)])  # the second: before anything is counted
+    table = live_loop.stages(found, decoder, fs)
+    ms, offset = 1000 / fs, decoder.offsets[0]
+    expected = [10 * ms, offset * ms, (18 - offset) * ms, 16 * ms, 1, 2, 4, 7, 44 * ms + 7]
+    np.testing.assert_allclose(table.to_numpy(), [expected], atol=1e-6)
+
+
+def test_losses_of_the_live_loop_are_counted(decoder, two_units, tmp_path):
+    one = two_units.crop(0, 1)
+    minutes, offline = 1.5 / 60, decoder.stream(2048)
+    sent = np.concatenate([one.emg, one.emg[:, :1024]], axis=1)
+    spikes, starts = zip(*[(d.spikes, d.start) for d in offline.push(sent, 0)], strict=True)
+    trains = live_loop.decoded_discharges(spikes, starts, decoder.window, 2048)
+    found = [(u, t - decoder.offsets[u]) for u, times in enumerate(trains) for t in times]
+    emg = sent.T.copy()
+    emg[7] = 0
+    emg.tofile(tmp_path / "emg.f32")
+    logged = pd.DataFrame([*found[:-1], (0, 5)], columns=["unit", "sample"])
+    logged.to_csv(tmp_path / "discharges.csv", index=False)
+    (tmp_path / "events.csv").write_text("kind,samples\nmissing,20\nrepeated,3\n")
+    lost = live_loop.losses(one, decoder, logged[:-2], tmp_path, minutes)
+    assert lost == {
+        **dict(samples_sent=3072, samples_logged=3072, samples_unequal=1),
+        **dict(samples_missing=20, samples_repeated=3),
+        **dict(discharges_offline=len(found), discharges_live=len(found)),
+        **dict(only_live=1, only_offline=1, markers_heard=len(found) - 2),
+    }

@@ -19,7 +19,7 @@ FIRST = (
     "recording datasets segment normalisation signal_check motor_units metrics discharges stats "
     "params paths tables"
 )
-SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster"
+SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster live"
 FLOORS = {
     **dict.fromkeys([*FIRST.split(), "cbss"], 1),
     **dict.fromkeys(SECOND.split(), 2),

@@ -9,6 +9,7 @@ import seaborn as sns
 import torch
 
 from hdsemg_nb import latency, paths, segment, tables
+from hdsemg_nb.chapters import published
 from hdsemg_nb.chapters.published import BEST_SETTINGS, SHORTEST, beside
 from hdsemg_nb.chapters.scores import GRID
 from hdsemg_nb.decoders import PAPER_NETWORKS, Run, build_model
@@ -28,6 +29,17 @@ SIZES = sorted(
 DELAY_MS = 70  # shortest electromechanical delay (paper, Discussion)
 CHUNK = 20  # samples of the faulty streams that come together
 CHANNEL, FIRST, LAST = 7, 403, 597  # the bad channel and its bad samples
+STAGES = {  # of the live loop, in the order of time
+    "half window": "decoder: from the centre of the label to the end of its window",
+    "look-ahead": "decoder: labels stand where the motor unit is seen best",
+    "merging": "decoder: the next window may belong to the same discharge",
+    "chunk": "amplifier: waits for the rest of the chunk",
+    "transmission": "Lab Streaming Layer: to the receiver",
+    "computation": "receiver: checks, network, threshold",
+    "sending on": "Lab Streaming Layer: the marker to whoever listens",
+    "loop": "the last three together: from sending to the marker",
+    "total": "from the discharge to its marker",
+}
 AMPLIFIER, ARRIVAL = 0.002, 0.1  # s, jitter of time stamps
 
 
@@ -157,6 +169,35 @@ def measured(part):
     """A part of what `python -m benchmarks` has measured, on every device."""
     files = sorted((paths.RESULTS / "benchmarks").glob(f"*_{part}.csv"))
     return pd.concat([tables.load(file)[0] for file in files], ignore_index=True)
+
+
+def chain(live):
+    """Where the time from a discharge to its marker goes in the live loop, beside the paper.
+
+    Parameters
+    ----------
+    live : pandas.DataFrame
+        `measured("live")`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per device and stage of `STAGES`: whose time it is; median, 99th percentile and
+        largest in ms for each number of channels; paper_ms, NaN where the paper counts nothing (its
+        window is the whole one, W = 20).
+    """
+    kinds = {"median_ms": "median", "p99_ms": "99 %", "largest_ms": "largest"}
+    table = live.rename(columns=kinds).pivot(
+        index=["device", "stage"], columns="channels", values=list(kinds.values())
+    )
+    table = table.sort_index(axis=1, level=1, sort_remaining=False)
+    table.columns = [f"{n} ch., {kind}" for kind, n in table.columns]
+    order = pd.Series(STAGES, name="whose").rename_axis("stage").reset_index()
+    table = order.merge(table.reset_index())
+    paper = published.values().query("network == 'ML-DRSNet'").set_index("metric")["mean"]
+    total, prediction = paper["total_ms"], paper["prediction_ms_per_window"]
+    counted = {"half window": total - prediction, "computation": prediction, "total": total}
+    return table.assign(paper_ms=table["stage"].map(counted))
 
 
 @plt.rc_context(STYLE)

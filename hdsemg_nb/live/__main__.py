@@ -1,0 +1,48 @@
+"""`python -m hdsemg_nb.live`: decode a stream, send a recording, or calibrate a decoder."""
+
+import argparse
+
+from hdsemg_nb import live
+from hdsemg_nb.datasets import fetch_sample, load
+from hdsemg_nb.latency import Decoder
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(prog="python -m hdsemg_nb.live", description=__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("decoder", nargs="?", help="an exported decoder (.onnx): decode a stream")
+    what.add_argument("--replay", metavar="FILE", help="send a recording; 'sample': the real one")
+    what.add_argument("--calibrate", metavar="SECONDS", type=float, help="record, train, decode")
+    parser.add_argument("--to", default="decoder.onnx", help="of --calibrate (%(default)s)")
+    parser.add_argument("--name", default="", help="of the stream")
+    parser.add_argument("--type", default="EMG", help="of the stream (%(default)s)")
+    parser.add_argument("--source-id", default="", help="tells streams of one name apart")
+    parser.add_argument("--host", default="", help="that as well")
+    parser.add_argument("--minutes", type=float, help="default: until interrupted, a file once")
+    parser.add_argument("--chunk", type=int, default=20, help="samples sent together (20)")
+    parser.add_argument("--log", metavar="FOLDER", help="write a log")
+    return parser.parse_args()
+
+
+def main():
+    """Run one of the three."""
+    given = _arguments()
+    if given.replay:
+        name = given.name or "replay"
+        recording = fetch_sample() if given.replay == "sample" else load(given.replay)
+        return live.send(recording, name, given.chunk, given.minutes)
+    source = live.Source(given.name, given.type, given.source_id, given.host)
+    if given.calibrate:
+        quality = live.calibrate(live.record(given.calibrate, source), given.to)
+        print(quality.round(2).to_string(index=False))
+    decoder = Decoder(given.to if given.calibrate else given.decoder, threads=1)
+    print(live.Receiver(decoder, source, given.log).run(given.minutes))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped")
+    except (ValueError, ImportError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None

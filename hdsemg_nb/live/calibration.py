@@ -1,0 +1,87 @@
+"""A decoder from a stream: recorded, decomposed, trained and exported in place."""
+
+import numpy as np
+from tqdm import tqdm
+
+from hdsemg_nb import cbss, latency, train
+from hdsemg_nb.decoders import Run
+from hdsemg_nb.live.lsl import Input, Source
+from hdsemg_nb.live.session import stamp_jitter
+from hdsemg_nb.recording import Recording
+
+RUN = Run("MUF-Net", 40, 20, epochs=20, learning_rate=1e-2, decay=True)
+
+
+def record(seconds, source=Source(), progress=True):  # noqa: B008
+    """Record a stream.
+
+    Parameters
+    ----------
+    seconds : float
+    source : lsl.Source
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    recording.Recording
+        Without discharges.
+
+    Raises
+    ------
+    TimeoutError
+        When there is no stream, or it falls silent.
+    ValueError
+        When there are several, or samples were lost or came again meanwhile.
+    """
+    stream = Input(source.find())
+    fs, chunks, times = stream.stream.fs, [], []
+    if not fs > 0:
+        raise ValueError(f"stream {stream.stream.name!r} has no sampling rate: give it one")
+    n_wanted, n = round(seconds * fs), 0
+    with tqdm(total=round(seconds), unit="s", desc="record", disable=not progress) as bar:
+        while n < n_wanted:
+            emg, stamps = stream.pull(5.0)
+            if not len(stamps):
+                raise TimeoutError(f"stream {stream.stream.name!r} is silent after {n / fs:.1f} s")
+            chunks.append(emg)
+            times.append(stamps)
+            n += len(stamps)
+            bar.update(min(int(n / fs), round(seconds)) - bar.n)
+    times = np.concatenate(times)
+    off = (times - times[0]) * fs - np.arange(n)
+    if np.ptp(off) > max(2, 2 * stamp_jitter(times, fs)):
+        raise ValueError(
+            f"{n} samples in {np.ptp(times):.3f} s, expected {fs:g} a second: samples were lost or "
+            "came again; record once more"
+        )
+    emg = np.concatenate(chunks, axis=1)[:, :n_wanted]
+    return Recording(emg, fs, grid=stream.stream.grid, source=f"live, {stream.stream.name}")
+
+
+def calibrate(recording, to, run=RUN, progress=True):
+    """Find motor units in a recording, train a decoder for them and export it.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+        Its discharges, if any, are not looked at.
+    to : str or pathlib.Path
+        The exported decoder.
+    run : decoders.Run
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Quality of each motor unit, see `cbss.Decomposition`.
+
+    Raises
+    ------
+    cbss.NoMotorUnit
+        When none is good enough.
+    """
+    found = cbss.decompose(recording, progress=progress)
+    latency.export(train.fit(found.recording, run, progress=progress), to)
+    return found.quality

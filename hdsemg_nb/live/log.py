@@ -1,0 +1,114 @@
+"""The log of a session: written as it goes, readable whatever ended it."""
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hdsemg_nb import paths
+from hdsemg_nb.live.session import Discharge, Event, Samples
+from hdsemg_nb.recording import Grid, Recording
+
+EMG = "emg.f32"  # (samples, channels), uV
+TABLES = {Discharge: "discharges.csv", Event: "events.csv"}
+
+
+class Log:
+    """A folder that takes what a session gives, without a buffer of its own.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Made; must not hold a log.
+    decoder : latency.Decoder
+    stream : lsl.Description
+
+    Raises
+    ------
+    ValueError
+        When the folder holds a log.
+    """
+
+    def __init__(self, folder, decoder, stream):
+        folder = paths.made(Path(folder))
+        if (folder / EMG).exists():
+            raise ValueError(f"{folder} holds a log: choose another folder")
+        facts = {
+            name: getattr(decoder, name) for name in ("network", "fs", "channels", "motor_units")
+        }
+        facts |= dict(stream=stream.name)
+        if stream.grid and len(stream.labels) == len(decoder.channels):
+            facts |= dict(electrodes=stream.grid.electrodes.tolist(), ied_mm=stream.ied_mm)
+        paths.write_whole(folder / "about.json", json.dumps(facts))
+        self._files = {Samples: (folder / EMG).open("xb", buffering=0)}
+        for kind, name in TABLES.items():
+            self._files[kind] = (folder / name).open("xb", buffering=0)
+            self._line(kind, kind._fields)
+
+    def write(self, output):
+        """Write one output of the session; rates are not kept."""
+        if isinstance(output, Samples):
+            file = self._files[Samples]
+            file.seek(4 * output.first * len(output.emg))  # samples left out read as 0
+            file.write(np.ascontiguousarray(output.emg.T, dtype=np.float32))
+        elif type(output) in TABLES:
+            self._line(type(output), output)
+
+    def _line(self, kind, values):
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerow(values)
+        self._files[kind].write(text.getvalue().encode())
+
+    def close(self):
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+
+
+def read_log(folder):
+    """Read a log, one that is still written or whose writer was killed as well.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+
+    Returns
+    -------
+    recording : recording.Recording
+        Samples that were missing or not finite are 0; the events name them.
+    events : pandas.DataFrame
+        The fields of `session.Event`.
+
+    Raises
+    ------
+    ValueError
+        When the folder holds no log, or not one sample.
+    """
+    folder = Path(folder)
+    if not (folder / "about.json").exists():
+        raise ValueError(f"{folder} holds no log of hdsemg_nb.live")
+    about = json.loads((folder / "about.json").read_text())
+    emg = np.fromfile(folder / EMG, dtype=np.float32)
+    n_channels = len(about["channels"])
+    emg = emg[: len(emg) // n_channels * n_channels].reshape(-1, n_channels).T
+    if emg.size == 0:
+        raise ValueError(f"{folder}: no sample was written before it ended")
+    found = _table(folder / TABLES[Discharge])
+    found = found[found["sample"].between(0, emg.shape[1] - 1)]
+    trains = [
+        np.unique(found.loc[found["unit"] == unit, "sample"])
+        for unit in range(len(about["motor_units"]))
+    ]
+    grid = Grid(about["electrodes"], about["ied_mm"]) if "electrodes" in about else None
+    emg, source = np.nan_to_num(emg, posinf=0, neginf=0), f"live, {about['stream']}"
+    recording = Recording(emg, about["fs"], trains, grid=grid, source=source)
+    return recording, _table(folder / TABLES[Event])
+
+
+def _table(path):
+    """The whole lines of a table."""
+    text = path.read_text()
+    return pd.read_csv(StringIO(text[: text.rfind("\n") + 1]))
