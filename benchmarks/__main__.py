@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import inference, live, training
+from benchmarks import inference, live, scale, training
 
-PARTS = {"training": training, "inference": inference, "live": live}
+PARTS = {"training": training, "inference": inference, "live": live, "scale": scale}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
