@@ -4,7 +4,7 @@ from scipy.signal import butter, resample_poly, sosfilt
 
 from hdsemg_nb import metrics
 from hdsemg_nb.cbss import MotorUnitFilter, decompose, filter_bank, pulse_to_noise_ratio
-from hdsemg_nb.cbss.filter import extended_covariance, sound_channels
+from hdsemg_nb.cbss.filter import extended_covariance, lag_products, sound_channels
 from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.recording import Recording
 
@@ -41,7 +41,8 @@ def test_covariance_is_that_of_the_extended_signal(planted):
     expected = extended @ extended.T / 500
     lower = np.linalg.eigvalsh(expected)[:6].mean()
     regularised = expected + lower * np.eye(12)
-    np.testing.assert_allclose(extended_covariance(emg, n_lags=4), regularised, rtol=1e-4)
+    found = extended_covariance(lag_products(emg, 4) / 500)
+    np.testing.assert_allclose(found, regularised, rtol=1e-4)
 
 
 def test_a_motor_unit_without_discharges_is_refused(planted):
@@ -137,7 +138,7 @@ def test_covariance_of_a_narrow_band_is_positive():
     hum = np.sin(2 * np.pi * (30 + 7 * np.arange(4))[:, None] * time)
     for emg in (filtered + 0.05 * rng.normal(size=filtered.shape), filtered, hum):
         emg = (50 * emg / emg.std()).astype(np.float32)
-        values = np.linalg.eigvalsh(extended_covariance(emg, n_lags=16))
+        values = np.linalg.eigvalsh(extended_covariance(lag_products(emg, 16) / emg.shape[1]))
         assert values[0] > 5e-11 * values[-1]
 
 

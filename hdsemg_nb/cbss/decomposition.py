@@ -152,7 +152,9 @@ class _Extended:
         before = n_lags // 2
         self.emg, self.n_lags = emg, n_lags
         self.padded = np.pad(emg, ((0, 0), (before, n_lags - before - 1)))
-        self.covariance = linear.extended_covariance(emg, n_lags)
+        self.covariance = linear.extended_covariance(
+            linear.lag_products(emg, n_lags) / emg.shape[1]
+        )
         self.cholesky = np.linalg.cholesky(self.covariance)
 
     def blocks(self):

@@ -51,6 +51,11 @@ def peaks(source, fs, least=None):
     return find_peaks(source, height=least, distance=distance)[0]
 
 
+def two_classes(heights):
+    """Mean heights of the two classes of peaks, the lower (noise) first."""
+    return np.sort(kmeans(heights, np.percentile(heights, [50, 100]))[0])
+
+
 def sound_channels(recorded, emg):
     """Channels that a filter can use: neither dead nor a copy of an earlier one.
 
@@ -87,32 +92,48 @@ def sound_channels(recorded, emg):
     return ~(dead | double)
 
 
-def extended_covariance(emg, n_lags):
-    """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
+def lag_products(emg, n_lags):
+    """Products of the EMG with itself `0 ... n_lags - 1` samples later, the EMG 0 beyond its ends.
 
-    Block-Toeplitz, from the products of the EMG with itself `0 ... n_lags - 1` samples later. The
-    mean of the lower half of the eigenvalues is added to the diagonal (Negro et al. 2016,
-    doi:10.1088/1741-2560/13/2/026027), at least 1e-10 of the largest: in a band far below the
-    sampling frequency many are 0.
+    All that `extended_covariance` needs to know of a signal: the products of two signals add.
 
     Parameters
     ----------
     emg : numpy.ndarray, shape (channels, samples)
         Of zero mean.
     n_lags : int
-        Extension: consecutive samples of every channel seen at once.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_lags, channels, channels)
+        Summed over the samples.
+    """
+    emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
+    n = emg.shape[1]
+    return np.array([emg[:, : n - lag] @ emg[:, lag:].T for lag in range(n_lags)])
+
+
+def extended_covariance(products):
+    """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
+
+    Block-Toeplitz. The mean of the lower half of the eigenvalues is added to the diagonal (Negro et
+    al. 2016, doi:10.1088/1741-2560/13/2/026027), at least 1e-10 of the largest: in a band far below
+    the sampling frequency many are 0.
+
+    Parameters
+    ----------
+    products : numpy.ndarray, shape (n_lags, channels, channels)
+        Mean over the samples of `lag_products`.
 
     Returns
     -------
     numpy.ndarray of float64, shape (channels * n_lags, channels * n_lags)
         Features are (channel, lag).
     """
-    channels, n = emg.shape
-    emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
-    later = [emg[:, : n - lag] @ emg[:, lag:].T / n for lag in range(n_lags)]
-    later += [products.T for products in later[:0:-1]]  # block of lag -k at position -k
+    n_lags, later = len(products), [*products]
+    later += [block.T for block in later[:0:-1]]  # block of lag -k at position -k
     covariance = np.array([[later[j - k] for j in range(n_lags)] for k in range(n_lags)])
-    covariance = covariance.transpose(2, 0, 3, 1).reshape(channels * n_lags, -1)
+    covariance = covariance.transpose(2, 0, 3, 1).reshape(n_lags * len(later[0]), -1)
     eigenvalues = np.linalg.eigvalsh(covariance)
     added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
     return covariance + np.eye(len(covariance)) * added
@@ -179,6 +200,11 @@ class MotorUnitFilter:
         self.thresholds_ = np.array([self._threshold(s, mask) for s in self.source(recording.emg)])
         return self
 
+    @property
+    def n_macs(self):
+        """Multiply-accumulates for each sample."""
+        return self.weights_.size
+
     def source(self, emg):
         """Squared filter output with its sign, about 1 at a discharge: the pulse trains.
 
@@ -197,9 +223,7 @@ class MotorUnitFilter:
         ValueError
             When `emg` has other channels than the training, or a sample that is not finite.
         """
-        if len(emg) != len(self.mean_) or not np.isfinite(emg).all():
-            shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
-            raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
+        self.check(emg)
         emg = (emg - self.mean_).astype(np.float32)
         reach = self.largest_lag + self.n_lags
         padded = np.pad(emg, ((0, 0), (reach, reach)))
@@ -210,6 +234,12 @@ class MotorUnitFilter:
             for row, y, start in zip(source, weights[:, :, lag] @ padded, first + lag, strict=True):
                 row += y[start : start + len(row)]
         return np.sign(source) * source**2
+
+    def check(self, emg):
+        """Refuse EMG with other channels than the training, or a sample that is not finite."""
+        if np.ndim(emg) != 2 or len(emg) != len(self.mean_) or not np.isfinite(emg).all():
+            shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
+            raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
 
     def decode(self, emg):
         """Find the discharges in new samples.
@@ -230,8 +260,7 @@ class MotorUnitFilter:
     def _threshold(self, source, mask):
         """Middle between the two classes of peaks of the training samples."""
         found = peaks(source, self.fs_, 0)
-        heights = source[found[mask[found]]]
-        return kmeans(heights, np.percentile(heights, [50, 100]))[0].mean()
+        return two_classes(source[found[mask[found]]]).mean()
 
 
 def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True):
@@ -271,7 +300,7 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
     emg = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
     sound = sound_channels(recording.emg[:, mask], emg)
     averages = _averages(emg[sound], recording.discharges, mask, n_lags, largest_lag)
-    covariance = extended_covariance(emg[sound], n_lags) * (len(mask) / mask.sum())
+    covariance = extended_covariance(lag_products(emg[sound], n_lags) / mask.sum())
     power = recording.emg[np.ix_(sound, mask)].var(axis=1).mean()
     units, lags = np.arange(len(averages)), None
     weights = np.zeros((len(noise), len(units), len(sound), n_lags))

@@ -163,7 +163,7 @@ def _facts(fitted, recording, seconds):
         ahead = run.window // 2 + int(fitted.offsets.max())
     else:
         linear = fitted.filter
-        macs = linear.weights_.size * run.step  # it sees each new sample once
+        macs = linear.n_macs * run.step  # it sees each new sample once
         refractory = round(linear.refractory_ms * linear.fs_ / 1000)
         ahead = run.step // 2 + int(linear.lags_.max()) + linear.n_lags // 2 + refractory
     best = fitted.history.loc[fitted.history["val_f1"].idxmax(), "epoch"] if trained else np.nan

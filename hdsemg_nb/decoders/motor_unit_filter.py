@@ -12,7 +12,7 @@ from hdsemg_nb.cbss import MotorUnitFilter
 class FittedFilter(NamedTuple):
     """The motor-unit filter fitted on one fold."""
 
-    filter: MotorUnitFilter
+    filter: MotorUnitFilter  # or cbss.AdaptiveFilter
     run: object  # decoders.Run
     offsets: np.ndarray  # zeros: its discharges stand where the marks do
     history: pd.DataFrame  # empty
@@ -28,7 +28,11 @@ class FittedFilter(NamedTuple):
             Evenly spaced, or a part of such.
         """
         low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
-        return segment.hits(self.filter.decode(emg), low, high).astype(np.float32)
+        return segment.hits(self.decode(emg), low, high).astype(np.float32)
+
+    def decode(self, emg):
+        """Discharge times of each motor unit, to the sample; `emg` as for `predict`."""
+        return self.filter.decode(emg)
 
 
 class FilterDecoder:
@@ -36,17 +40,18 @@ class FilterDecoder:
 
     own = ()
     trained = False
+    kind = MotorUnitFilter
 
     @staticmethod
     def check(run):
         """Every run can be carried out."""
 
-    @staticmethod
-    def fit(recording, run, starts, fold, progress=None):
+    @classmethod
+    def fit(cls, recording, run, starts, fold, progress=None):
         """Fit on one fold, for `engine.finish`; returns a `FittedFilter`."""
         yield from ()
         mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-        fitted = MotorUnitFilter().fit(recording, mask)
+        fitted = cls.kind().fit(recording, mask)
         if progress is not None:
             progress.update(run.epochs)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)

@@ -2,6 +2,7 @@
 
 import difflib
 
+from hdsemg_nb.decoders.adaptive_filter import AdaptiveDecoder
 from hdsemg_nb.decoders.linear_classifier import LinearClassifier
 from hdsemg_nb.decoders.ml_dcnn import MLDCNN
 from hdsemg_nb.decoders.ml_drsnet import MLDRSNet
@@ -11,6 +12,7 @@ from hdsemg_nb.decoders.muf_net import MUFNet
 
 PAPER_NETWORKS = ("ML-DRSNet", "ML-DCNN", "MT-DCNN")
 FILTER = "motor-unit filter"
+ADAPTIVE = "adaptive filter"
 LINEAR = "linear classifier"
 OURS = "MUF-Net"
 DECODERS = {
@@ -19,6 +21,7 @@ DECODERS = {
     "MT-DCNN": MTDCNN,
     LINEAR: LinearClassifier,
     FILTER: FilterDecoder,
+    ADAPTIVE: AdaptiveDecoder,
     OURS: MUFNet,
 }
 
