@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
+from scipy.ndimage import maximum_filter1d
 
 from hdsemg_nb.cbss.filter import (
     MotorUnitFilter,
@@ -37,19 +38,22 @@ class Adapted:
         They are decoded with the threshold of the training; few discharges mean nothing there.
     live : numpy.ndarray of bool, shape (channels,)
         Channels that are used.
+    classes : numpy.ndarray, shape (motor units, 2)
+        Mean heights of the two classes of peaks, noise and discharges.
     """
 
     filter: MotorUnitFilter
     averages: np.ndarray
     lost: np.ndarray
     live: np.ndarray
+    classes: np.ndarray
 
     def or_else(self, other):
         """These filters, those of another adaptation for units that are lost to this one alone."""
         taken = self.lost & ~other.lost
         for name in ("weights_", "thresholds_"):
             getattr(self.filter, name)[taken] = getattr(other.filter, name)[taken]
-        self.averages[taken] = other.averages[taken]
+        self.averages[taken], self.classes[taken] = other.averages[taken], other.classes[taken]
         return replace(self, lost=self.lost & other.lost)
 
 
@@ -94,7 +98,14 @@ class AdaptiveFilter(MotorUnitFilter):
                 for times, lag in zip(recording.discharges, self.lags_, strict=True)
             ]
         )
+        sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
+        self.classes_ = self._judged(sources)[0]
         return self
+
+    @property
+    def rest(self):
+        """Samples after a discharge in which no other can be."""
+        return round(self.refractory_ms * self.fs_ / 1000) - 1
 
     @property
     def n_macs(self):
@@ -128,7 +139,7 @@ class AdaptiveFilter(MotorUnitFilter):
         linear = self._with(self.weights_.copy())
         linear.thresholds_ = self.thresholds_.copy()
         lost = np.zeros(len(self.weights_), dtype=bool)
-        return Adapted(linear, self.averages_.copy(), lost, self.sound)
+        return Adapted(linear, self.averages_.copy(), lost, self.sound, self.classes_.copy())
 
     def adapt(self, emg):
         """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
@@ -185,8 +196,8 @@ class AdaptiveFilter(MotorUnitFilter):
         factor = scipy.linalg.cho_factor(covariance)
         for left in range(PASSES, -1, -1):
             linear = self._with(separation(factor, averages, live))
-            heights, linear.thresholds_, found = self._judged(linear.source(emg))
-            lost, new = heights < CHANGED, {}
+            classes, linear.thresholds_, found = self._judged(linear.source(emg))
+            lost, new = classes[:, 1] < CHANGED, {}
             for unit in np.flatnonzero(lost | changed):
                 new[unit] = self._average(emg, found[unit], unit, before[unit], live)
             new = {unit: average for unit, average in new.items() if average is not None}
@@ -195,7 +206,33 @@ class AdaptiveFilter(MotorUnitFilter):
                 break
             averages[list(new)] = list(new.values())
         linear.thresholds_[lost] = self.thresholds_[lost]
-        return Adapted(linear, averages, lost, live)
+        return Adapted(linear, averages, lost, live, classes)
+
+    def expecting(self, emg, mask, sd):
+        """What adaptation would come to, had it seen the training with white noise.
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            With the noise, in uV.
+        mask : numpy.ndarray of bool, shape (samples,)
+            Where the classes of peaks are taken from.
+        sd : float
+            Standard deviation of the noise on each channel, in uV.
+
+        Returns
+        -------
+        Adapted
+        numpy.ndarray, shape (motor units, samples)
+            The sources of `emg`.
+        """
+        now, live = self.unadapted(), self.sound
+        covariance = self.covariance(0, 0, live)
+        factor = scipy.linalg.cho_factor(covariance + sd**2 * np.eye(len(covariance)))
+        now.filter.weights_ = separation(factor, self.averages_, live)
+        sources = now.filter.source(emg)
+        classes, now.filter.thresholds_, _ = self._judged(np.where(mask, sources, 0))
+        return replace(now, classes=classes), sources
 
     def _with(self, weights):
         linear = MotorUnitFilter(self.n_lags, self.largest_lag)
@@ -204,15 +241,15 @@ class AdaptiveFilter(MotorUnitFilter):
         return linear
 
     def _judged(self, sources):
-        """Mean height of the upper class of peaks, threshold and discharges of each unit."""
-        heights, thresholds, found = np.zeros(len(sources)), self.thresholds_.copy(), []
+        """Mean heights of the classes of peaks, threshold and discharges of each unit."""
+        classes, thresholds, found = np.zeros((len(sources), 2)), self.thresholds_.copy(), []
         for unit, source in enumerate(sources):
             times = peaks(source, self.fs_, 0)
             if len(times) > 1:
-                lower, heights[unit] = two_classes(source[times])
-                thresholds[unit] = (lower + heights[unit]) / 2
+                classes[unit] = two_classes(source[times])
+                thresholds[unit] = classes[unit].mean()
             found.append(times[source[times] >= thresholds[unit]])
-        return heights, thresholds, found
+        return classes, thresholds, found
 
     def _average(self, emg, times, unit, before, live):
         """Action potential over discharges and those of the training; None: not to be believed."""
@@ -225,6 +262,29 @@ class AdaptiveFilter(MotorUnitFilter):
             return None
         n = len(times)
         return (PRIOR_DISCHARGES * self.averages_[unit] + n * mean) / (PRIOR_DISCHARGES + n)
+
+
+def first_come(times, rest, latest=None):
+    """Times without those within `rest` samples of one before, or of `latest`."""
+    kept, latest = [], -rest - 1 if latest is None else latest
+    for time in times:
+        if time > latest + rest:
+            kept.append(time)
+            latest = time
+    return np.array(kept, dtype=np.int64)
+
+
+class TwoClasses:
+    """Peaks above the threshold of the moment are discharges, none beside a higher one."""
+
+    def __init__(self, rest):
+        self.before = self.ahead = self.rest = rest
+
+    def __call__(self, sources, now):
+        """Which samples are discharges, shape (motor units, samples)."""
+        highest = maximum_filter1d(sources, 2 * self.rest + 1, axis=1, mode="constant")
+        least = np.maximum(now.filter.thresholds_, 1e-9)[:, None]
+        return (sources == highest) & (sources >= least)
 
 
 def separation(factor, averages, live):

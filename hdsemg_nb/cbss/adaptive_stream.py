@@ -1,8 +1,8 @@
 """The adaptive motor-unit filter on a stream: it follows the signal while it decodes it."""
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
+from hdsemg_nb.cbss.adaptive import TwoClasses, first_come
 from hdsemg_nb.cbss.filter import lag_products
 
 MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and of the forgetting
@@ -27,6 +27,9 @@ class AdaptiveStream:
         Fitted; not changed.
     adapting : bool
         False: keep the filters of the training.
+    detector : callable, optional
+        Takes sources and `Adapted` filters, says which samples are discharges; its `before` and
+        `ahead` are the samples of the sources that it needs. Default: the threshold of the moment.
 
     Attributes
     ----------
@@ -36,13 +39,14 @@ class AdaptiveStream:
         The filters of the moment; `now.lost` says which units they do not find.
     """
 
-    def __init__(self, adaptive, adapting=True):
+    def __init__(self, adaptive, adapting=True, detector=None):
         self.adaptive, self.adapting, fs = adaptive, adapting, adaptive.fs_
+        self.detector = TwoClasses(adaptive.rest) if detector is None else detector
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
         self._flat = round(FLAT_S * fs)
-        self._rest = round(adaptive.refractory_ms * fs / 1000) - 1  # no two within so many samples
-        self._ahead = max(0, adaptive.lags_.max() + adaptive.n_lags // 2) + self._rest
-        self._before = adaptive.largest_lag + adaptive.n_lags + self._rest
+        filtered = max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1)
+        self._ahead = filtered + self.detector.ahead
+        self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
         self.reset()
 
     def reset(self):
@@ -54,7 +58,7 @@ class AdaptiveStream:
         self._end = 0
         self._products, self._counted = 0.0, 0.0
         self._equal = np.zeros(channels, dtype=int)  # samples in a row that are equal
-        self._latest = np.full(units, -self._rest - 1)
+        self._latest = [None] * units
         self.now = self.adaptive.unadapted()
 
     def push(self, chunk):
@@ -117,13 +121,10 @@ class AdaptiveStream:
             return [np.empty(0)] * len(self._latest)
         first = max(0, self._decided - self._before)
         source = self.now.filter.source(self._recent(self.n_samples - first))
-        highest = maximum_filter1d(source, 2 * self._rest + 1, axis=1, mode="constant", cval=0)
-        thresholds = np.maximum(self.now.filter.thresholds_, 1e-9)[:, None]
-        chosen = (source == highest) & (source >= thresholds)
-        found = []
+        chosen, found = self.detector(source, self.now), []
         for unit, row in enumerate(chosen[:, self._decided - first : until - first]):
             times = np.flatnonzero(row) + self._decided
-            times = times[times > self._latest[unit] + self._rest]
+            times = first_come(times, self.adaptive.rest, self._latest[unit])
             self._latest[unit] = times[-1] if len(times) else self._latest[unit]
             found.append(times)
         self._decided = until

@@ -159,6 +159,9 @@ class MotorUnitFilter:
         Extension R: consecutive samples of every channel the filter sees at once.
     largest_lag : int
         Largest constant lag tried to both sides, in samples.
+    largest_ahead : int, optional
+        Largest lag tried ahead, for short delays; default `largest_lag`. A unit that would be
+        separated better further ahead is named in a warning.
 
     Attributes
     ----------
@@ -170,6 +173,7 @@ class MotorUnitFilter:
 
     n_lags: int = 16
     largest_lag: int = 32
+    largest_ahead: int | None = None
     refractory_ms = REFRACTORY_MS
 
     def fit(self, recording, mask=None):
@@ -193,7 +197,7 @@ class MotorUnitFilter:
             samples, or every channel is dead.
         """
         mask = np.ones(recording.n_samples, bool) if mask is None else mask
-        sizes = (0,), self.n_lags, self.largest_lag
+        sizes = (0,), self.n_lags, self.largest_lag, True, self.largest_ahead
         (self.weights_,), self.lags_ = filter_bank(recording, mask, *sizes)
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
@@ -263,7 +267,9 @@ class MotorUnitFilter:
         return two_classes(source[found[mask[found]]]).mean()
 
 
-def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True):
+def filter_bank(
+    recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True, largest_ahead=None
+):
     """Filters of each motor unit for several levels of noise, all at the same lag.
 
     As `MotorUnitFilter`, the covariance that of the EMG with white noise added to each channel: the
@@ -280,6 +286,8 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
         As for `MotorUnitFilter`; the lag is the best one at the first level.
     whiten : bool
         False: the average action potentials themselves, without the inverse covariance.
+    largest_ahead
+        As for `MotorUnitFilter`.
 
     Returns
     -------
@@ -310,10 +318,22 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
         filters = scipy.linalg.cho_solve(factor, averages.reshape(-1, len(covariance)).T).T
         filters = filters.reshape(averages.shape)
         separation = (filters * averages).sum(axis=2)  # output at the mean discharge
-        lags = separation.argmax(axis=1) if lags is None else lags
+        lags = _best(separation, largest_lag, largest_ahead) if lags is None else lags
         chosen = filters[units, lags] / separation[units, lags, None]
         placed[:, sound] = chosen.reshape(len(units), -1, n_lags)
     return weights, lags - largest_lag
+
+
+def _best(separation, largest_lag, largest_ahead):
+    """Number of the lag that separates best, of those that are allowed."""
+    best = separation.argmax(axis=1)
+    if largest_ahead is None:
+        return best
+    allowed = separation[:, : largest_lag + largest_ahead + 1].argmax(axis=1)
+    for unit in np.flatnonzero(best != allowed):
+        ahead = f"{best[unit] - largest_lag} samples ahead, {largest_ahead} are allowed"
+        warnings.warn(f"motor unit {unit} is separated best {ahead}", stacklevel=4)
+    return allowed
 
 
 def _averages(emg, discharges, mask, n_lags, largest_lag):

@@ -1,6 +1,14 @@
 """Decoders: what a run is, and one file for each that can carry it out."""
 
-from hdsemg_nb.decoders.registry import ADAPTIVE, DECODERS, FILTER, LINEAR, OURS, PAPER_NETWORKS
+from hdsemg_nb.decoders.registry import (
+    ADAPTIVE,
+    DECODERS,
+    FILTER,
+    LINEAR,
+    OURS,
+    PAPER_NETWORKS,
+    STREAMED,
+)
 from hdsemg_nb.decoders.run import Run
 
 __all__ = [
@@ -10,6 +18,7 @@ __all__ = [
     "LINEAR",
     "OURS",
     "PAPER_NETWORKS",
+    "STREAMED",
     "Run",
     "build_model",
 ]

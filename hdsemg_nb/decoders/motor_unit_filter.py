@@ -30,6 +30,18 @@ class FittedFilter(NamedTuple):
         low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
         return segment.hits(self.decode(emg), low, high).astype(np.float32)
 
+    @property
+    def n_macs(self):
+        """Multiply-accumulates for each sample."""
+        return self.filter.n_macs
+
+    @property
+    def look_ahead(self):
+        """Samples after a discharge that its decision needs."""
+        linear = self.filter
+        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
+        return int(linear.lags_.max()) + linear.n_lags // 2 + refractory
+
     def decode(self, emg):
         """Discharge times of each motor unit, to the sample; `emg` as for `predict`."""
         return self.filter.decode(emg)

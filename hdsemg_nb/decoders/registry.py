@@ -3,6 +3,7 @@
 import difflib
 
 from hdsemg_nb.decoders.adaptive_filter import AdaptiveDecoder
+from hdsemg_nb.decoders.adaptive_net import AdaptiveNet
 from hdsemg_nb.decoders.linear_classifier import LinearClassifier
 from hdsemg_nb.decoders.ml_dcnn import MLDCNN
 from hdsemg_nb.decoders.ml_drsnet import MLDRSNet
@@ -15,6 +16,7 @@ FILTER = "motor-unit filter"
 ADAPTIVE = "adaptive filter"
 LINEAR = "linear classifier"
 OURS = "MUF-Net"
+STREAMED = "adaptive MUF-Net"
 DECODERS = {
     "ML-DRSNet": MLDRSNet,
     "ML-DCNN": MLDCNN,
@@ -23,6 +25,7 @@ DECODERS = {
     FILTER: FilterDecoder,
     ADAPTIVE: AdaptiveDecoder,
     OURS: MUFNet,
+    STREAMED: AdaptiveNet,
 }
 
 

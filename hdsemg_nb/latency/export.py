@@ -19,6 +19,7 @@ from torch import nn
 from hdsemg_nb import paths, segment, train
 from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
+from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 
@@ -90,8 +91,8 @@ def train_decoder(recording, run):
     ValueError
         When the decoder of the run is no network.
     """
-    if not DECODERS[run.network].trained:
-        networks = [name for name, decoder in DECODERS.items() if decoder.trained]
+    networks = [name for name, kind in DECODERS.items() if issubclass(kind, Network)]
+    if run.network not in networks:
         raise ValueError(f"{run.network} is no network to be exported; choose one of {networks}")
     _, (fold, *_) = segment.cut(recording, run)
     return with_windows(train.fit(recording, run, fold), recording, fold)
