@@ -8,8 +8,7 @@ import onnx
 import pytest
 
 from hdsemg_nb import latency, segment
-from hdsemg_nb.decoders import DECODERS, FILTER, PAPER_NETWORKS
-from hdsemg_nb.decoders.network import Network
+from hdsemg_nb.decoders import DECODERS, FILTER, NETWORKS, PAPER_NETWORKS
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import KEY
 
@@ -42,7 +41,7 @@ def test_export_takes_microvolts_and_gives_torchs_probabilities(
 
 @pytest.mark.parametrize(
     "network",
-    [n for n, d in DECODERS.items() if issubclass(d, Network) and n not in ("ML-DCNN", "MT-DCNN")],
+    [name for name in NETWORKS if name not in ("ML-DCNN", "MT-DCNN")],
 )
 def test_every_network_is_exported(network, trained, two_units, tmp_path):
     own = {"width": 0.125} if "width" in DECODERS[network].own else {}

@@ -10,6 +10,7 @@ from hdsemg_nb.decoders.ml_drsnet import MLDRSNet
 from hdsemg_nb.decoders.motor_unit_filter import FilterDecoder
 from hdsemg_nb.decoders.mt_dcnn import MTDCNN
 from hdsemg_nb.decoders.muf_net import MUFNet
+from hdsemg_nb.decoders.network import Network
 
 PAPER_NETWORKS = ("ML-DRSNet", "ML-DCNN", "MT-DCNN")
 FILTER = "motor-unit filter"
@@ -27,6 +28,8 @@ DECODERS = {
     OURS: MUFNet,
     STREAMED: AdaptiveNet,
 }
+
+NETWORKS = tuple(name for name, one in DECODERS.items() if issubclass(one, Network))  # of windows
 
 
 def kind(name):

@@ -17,9 +17,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from torch import nn
 
 from hdsemg_nb import paths, segment, train
-from hdsemg_nb.decoders import DECODERS, Run
+from hdsemg_nb.decoders import NETWORKS, Run
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
-from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 
@@ -91,9 +90,8 @@ def train_decoder(recording, run):
     ValueError
         When the decoder of the run is no network.
     """
-    networks = [name for name, kind in DECODERS.items() if issubclass(kind, Network)]
-    if run.network not in networks:
-        raise ValueError(f"{run.network} is no network to be exported; choose one of {networks}")
+    if run.network not in NETWORKS:
+        raise ValueError(f"{run.network} is no network to be exported; choose one of {NETWORKS}")
     _, (fold, *_) = segment.cut(recording, run)
     return with_windows(train.fit(recording, run, fold), recording, fold)
 
