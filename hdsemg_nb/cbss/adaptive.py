@@ -13,6 +13,7 @@ from hdsemg_nb.cbss.filter import (
     peaks,
     two_classes,
 )
+from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.discharges import interval_cov
 from hdsemg_nb.segment import spike_triggered_average
 
@@ -21,6 +22,8 @@ PRIOR_DISCHARGES = 20  # the action potential of the training counts as so many 
 CHANGED = 0.85  # mean source at the discharges below which the action potential has changed
 IRREGULAR = 0.5  # coefficient of variation of the intervals; motor units have 0.1 to 0.3
 SIMILAR = 0.85  # cosine between an action potential and what it was taken for before
+MOVES = (-1, -0.5, 0, 0.5, 1)  # of the grid, in interelectrode distances
+MOVE_S = 20.0  # of the signal in which the place of the grid is looked for
 PASSES = 3  # of finding discharges and averaging over them
 
 
@@ -75,6 +78,8 @@ class AdaptiveFilter(MotorUnitFilter):
       similar to the action potential before (`IRREGULAR`, `SIMILAR`), that mean takes its place
       (the training's counts as `PRIOR_DISCHARGES`) and they are looked for again. Else the unit is
       lost: silent, or changed too much to be told from others.
+    * When two units or more are lost, `adapt` looks for them as a grid moved by up to one electrode
+      would record them.
 
     The units are not compared with each other: two filters can come to follow the same one.
 
@@ -98,6 +103,7 @@ class AdaptiveFilter(MotorUnitFilter):
                 for times, lag in zip(recording.discharges, self.lags_, strict=True)
             ]
         )
+        self.grid_ = recording.grid
         sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
         self.classes_ = self._judged(sources)[0]
         return self
@@ -146,7 +152,25 @@ class AdaptiveFilter(MotorUnitFilter):
         self.check(emg)
         live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
         products = lag_products(emg - self.mean_, self.n_lags)
-        return self.follow(emg, live, self.covariance(products, emg.shape[1], live))
+        covariance = self.covariance(products, emg.shape[1], live)
+        now = self.follow(emg, live, covariance)
+        if self.grid_ is None or now.lost.sum() < 2:
+            return now
+        return now.or_else(self._moved(emg, live, covariance, now.lost))
+
+    def _moved(self, emg, live, covariance, lost):
+        """Filters for action potentials as a grid at another place would record them.
+
+        The place is the one where most of the lost units are found. The grid moves as a whole: what
+        is found where not more than half of them are, or one alone, is not believed.
+        """
+        last, most, best = emg[:, -round(MOVE_S * self.fs_) :], max(1, lost.sum() / 2), None
+        for move in move_matrices(self.grid_, MOVES):
+            averages = np.einsum("cd,udl->ucl", move, self.averages_)
+            found = (lost & ~self.follow(last, live, covariance, averages, passes=0).lost).sum()
+            if found > most:
+                most, best = found, averages
+        return self.follow(emg, live, covariance, best)
 
     def covariance(self, products, n_samples, live):
         """Covariance of the live channels: of the moment and of the training.
@@ -174,7 +198,7 @@ class AdaptiveFilter(MotorUnitFilter):
         mixed = (products + prior * self.products_) / (n_samples + prior)
         return extended_covariance(mixed[:, live][:, :, live])
 
-    def follow(self, emg, live, covariance, averages=None):
+    def follow(self, emg, live, covariance, averages=None, passes=PASSES):
         """Filters for a signal whose covariance is known.
 
         Parameters
@@ -186,6 +210,8 @@ class AdaptiveFilter(MotorUnitFilter):
             Of `covariance`.
         averages : numpy.ndarray, optional
             Action potentials to begin with; default those of the training.
+        passes : int
+            Action potentials are averaged anew at most so often.
 
         Returns
         -------
@@ -194,7 +220,7 @@ class AdaptiveFilter(MotorUnitFilter):
         before = self.averages_ if averages is None else averages
         averages, changed = before.copy(), np.zeros(len(before), bool)
         factor = scipy.linalg.cho_factor(covariance)
-        for left in range(PASSES, -1, -1):
+        for left in range(passes, -1, -1):
             linear = self._with(separation(factor, averages, live))
             classes, linear.thresholds_, found = self._judged(linear.source(emg))
             lost, new = classes[:, 1] < CHANGED, {}

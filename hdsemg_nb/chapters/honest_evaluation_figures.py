@@ -17,7 +17,7 @@ from hdsemg_nb.robustness import AS_RECORDED
 
 COLOURS = {  # of decoders, the same in every figure
     FILTER: "k",
-    ADAPTIVE: "#3E8FC4",
+    ADAPTIVE: "#2E8B57",
     OURS: "#B2182B",
     STREAMED: "#F4A582",
     **NETWORK_COLOURS,

@@ -20,7 +20,7 @@ SEEN_BACK, SEEN_AHEAD = 22, 3  # samples of the sources around a peak
 BINS, BIN = 24, 16  # and the largest in so many bins of so many samples before: 188 ms at 2048 Hz
 LEAST = 0.15  # of the threshold: lower peaks are no candidates
 NEAR = 5  # samples from a mark to the peak that is its discharge
-NOISE = (0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 0.8)  # added in training, in SD of the EMG
+NOISE = (0, 0, 0, 0, 0.1, 0.2, 0.3, 0.5, 0.8)  # added in training, in SD of the EMG
 BATCH = 512  # candidates
 
 
@@ -200,7 +200,8 @@ class AdaptiveNet:
     The filters, their thresholds and the noise they expect are made anew from the signal of the
     moment (`AdaptiveFilter`); the detector stays as trained. It is trained on the sources of the
     training signal with noise of several levels, filtered as the adaptive filter would for that
-    noise. The weights of the lowest validation loss are kept. Of `Run` it uses epochs,
+    noise. The weights of the lowest validation loss are kept, and the outputs moved so that the
+    threshold is that of the highest F1 on the validation candidates. Of `Run` it uses epochs,
     learning_rate, weight_decay, decay, threshold and seed.
     """
 
@@ -294,7 +295,18 @@ def _train(model, train, val, run, progress):
             progress.update()
     model.load_state_dict(lowest[1])
     model.eval()
+    _centre(model, val, run.threshold)
     return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "val_f1", "seconds"])
+
+
+@torch.inference_mode()
+def _centre(model, val, threshold):
+    """Move the outputs so that the threshold is that of the highest F1 on the validation."""
+    logits, order = model(*val[0]).sort(descending=True)
+    tp, found = val[1][order].cumsum(0), torch.arange(1, len(logits) + 1)
+    if len(logits):
+        best = logits[(2 * tp / (found + val[1].sum())).argmax()]
+        model.bias += np.log(threshold / (1 - threshold)) - best
 
 
 @torch.inference_mode()
