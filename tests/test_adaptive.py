@@ -4,6 +4,7 @@ import pytest
 from hdsemg_nb import metrics, train
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream, MotorUnitFilter
 from hdsemg_nb.cbss.filter import extended_covariance, lag_products
+from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.decoders import ADAPTIVE, Run
 from hdsemg_nb.discharges import match_discharges
 
@@ -145,3 +146,19 @@ def test_the_decoder_is_the_adaptive_filter(planted):
     result = train.cross_validate(planted, run, False)
     assert metrics.score_table(result.counts, ["fold"])["f1"].min() > 0.95
     assert (result.offsets == 0).all()
+
+
+def test_moves_of_a_grid(planted):
+    here, row = (move_matrices(planted.grid, (0, 1))[k] for k in (0, 2))
+    np.testing.assert_allclose(here, np.eye(16))
+    images = [planted.grid.image(one) for one in (planted.emg[:, 5], row @ planted.emg[:, 5])]
+    np.testing.assert_allclose(images[1][1:], images[0][:-1], rtol=1e-5)
+
+
+def test_units_under_a_moved_grid_are_found(planted, half):
+    moved = move_matrices(planted.grid, (0, 1))[2].astype(np.float32) @ planted.emg
+    moved += np.random.default_rng(0).normal(0, 0.1, moved.shape).astype(np.float32)  # no copies
+    adapted = half[0].adapt(moved)
+    assert adapted.lost.sum() == 0 and f1(planted, adapted.filter.decode(moved)).min() > 0.9
+    half[0].grid_ = None
+    assert half[0].adapt(moved).lost.sum() >= 2

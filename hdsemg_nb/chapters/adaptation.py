@@ -28,8 +28,7 @@ NOTES = {
     "adaptation_minutes": "SYNTHETIC contraction of 10 min (S01, 30 % MVC) whose signal changes, "
     "streamed in chunks of 64 samples; rate of agreement with the labels within 0.5 ms by minute",
 }
-PARTICIPANT, MVC, SECONDS, SEED = 1, 30, 600.0, 0
-CALIBRATED_S = 60.0  # the decoders are fitted to the first seconds
+PARTICIPANT, MVC, MINUTE_S, SEED = 1, 30, 60.0, 0
 CHUNK = 64
 MINUTES = {  # what the signal is like in each minute
     "as calibrated": (0, 1),
@@ -83,10 +82,15 @@ def _agreement(reference, found, fs):
     return dict(zip(names, (rate, *covs), strict=True))
 
 
-def changing_contraction():
+def changing_contraction(minute_s=MINUTE_S):
     """A contraction of ten minutes whose signal changes as `MINUTES` say.
 
     The grid moves through half a row to a whole one, in between interpolated in time.
+
+    Parameters
+    ----------
+    minute_s : float
+        Length of a minute, shorter for a try.
 
     Returns
     -------
@@ -95,14 +99,10 @@ def changing_contraction():
     numpy.ndarray of float32, shape (channels, samples)
         The changed signal in uV.
     """
-    half, row = (
-        simulate(
-            PARTICIPANT, MVC, SECONDS, SEED, electrodes=electrode_positions() + (0, mm)
-        ).recording.emg
-        for mm in (4, 8)
-    )
-    recording = simulate(PARTICIPANT, MVC, SECONDS, SEED).recording
-    emg, minute = recording.emg.copy(), round(60 * recording.fs)
+    about, place = (PARTICIPANT, MVC, 10 * minute_s, SEED), electrode_positions()
+    recording = simulate(*about).recording
+    half, row = (simulate(*about, electrodes=place + (0, mm)).recording.emg for mm in (4, 8))
+    emg, minute = recording.emg.copy(), recording.n_samples // 10
     rng = np.random.default_rng(SEED)
     for k, channel in enumerate(rng.choice(len(emg), 10, replace=False)):
         emg[channel, 2 * minute + k * minute // 5 : 4 * minute] = 0
@@ -117,8 +117,13 @@ def changing_contraction():
     return recording, emg
 
 
-def minutes():
-    """Agreement of streamed decoders minute by minute.
+def minutes(minute_s=MINUTE_S):
+    """Agreement of streamed decoders minute by minute; they are fitted to the first one.
+
+    Parameters
+    ----------
+    minute_s : float
+        Length of a minute, shorter for a try.
 
     Returns
     -------
@@ -127,7 +132,7 @@ def minutes():
         of the minute in which the unit was reported as lost; NaN: never reported), core_percent
         (processor time over signal time).
     """
-    recording, emg = changing_contraction()
+    recording, emg = changing_contraction(minute_s)
     streams = _streams(recording)
     return pd.concat(
         [_by_minute(name, stream, recording, emg) for name, stream in tqdm(streams.items())],
@@ -136,8 +141,8 @@ def minutes():
 
 
 def _streams(recording):
-    """Decoders fitted to the start of the recording."""
-    start = recording.crop(0, CALIBRATED_S)
+    """Decoders fitted to the first minute of the recording."""
+    start = recording.crop(0, recording.n_samples / recording.fs / 10)
     fitted = {}
     for name in (ADAPTIVE, STREAMED):
         starts, _ = segment.cut(start, run(name))
@@ -153,7 +158,7 @@ def _streams(recording):
 
 
 def _by_minute(name, stream, recording, emg):
-    minute, found, lost = round(60 * recording.fs), [], []
+    minute, found, lost = recording.n_samples // 10, [], []
     began = process_time()
     for k in range(0, emg.shape[1], CHUNK):
         found.append(stream.push(emg[:, k : k + CHUNK]))
