@@ -6,6 +6,7 @@
 import sys
 from time import process_time
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -13,10 +14,12 @@ from tqdm import tqdm
 
 from hdsemg_nb import metrics, paths, robustness, segment, tables, train
 from hdsemg_nb.cbss import AdaptiveStream
+from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.datasets.synthetic import electrode_positions
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, STREAMED, Run
 from hdsemg_nb.discharges import interval_cov, rate_of_agreement
+from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 
 RUNS = {
     FILTER: {},
@@ -191,6 +194,55 @@ def compute(asked):
 def load(part):
     """Table results/adaptation_<part>.csv."""
     return tables.load(paths.RESULTS / f"adaptation_{part}.csv")[0]
+
+
+def to_the_sample(table):
+    """Scores of windows, agreement and variability of each decoder, means over units and folds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `real`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        network, step, f1, precision, sensitivity (of windows), roa_0.5_ms, interval_cov_found,
+        interval_cov_labels (where both are finite).
+    """
+    by, covs = ["network", "step"], ["interval_cov_found", "interval_cov_labels"]
+    finite = np.isfinite(table[covs]).all(axis=1)
+    trains = table.assign(**{name: table[name].where(finite) for name in covs})
+    means = trains.groupby(by, sort=False)[["roa_0.5_ms", *covs]].mean().reset_index()
+    scores = metrics.score_table(table, by)[[*by, "f1", "precision", "sensitivity"]]
+    return scores.merge(means, on=by)
+
+
+@plt.rc_context(STYLE)
+def draw_minutes(table, output, note):
+    """Rate of agreement by the minute: each motor unit as a dot, the mean as a line.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `minutes`.
+    output, note : str
+        See `save`.
+    """
+    figure, ax = plt.subplots(figsize=(TWO_COLUMNS, 65 * MM))
+    for k, (decoder, rows) in enumerate(table.groupby("decoder", sort=False)):
+        adapts = "not adapting" not in decoder
+        colour, at = COLOURS[decoder.split(",")[0]], (k - 1.5) / 8
+        ax.plot(rows["minute"] + at, rows["roa_0.5_ms"], ".", ms=3, color=colour, alpha=0.5)
+        means = rows.groupby("minute")["roa_0.5_ms"].mean()
+        style = dict(color=colour, ls="-" if adapts else "--", lw=1.2, label=decoder)
+        ax.plot(means.index + at, means, **style)
+    names = table.drop_duplicates("minute").set_index("minute")["signal"]
+    ax.set_xticks(names.index, [name.replace(" ", "\n", 1) for name in names], fontsize=5)
+    ax.set(xlabel="Minute, and its signal", ylabel="Rate of agreement within 0.5 ms")
+    ax.grid(axis="y", lw=0.3)
+    figure.legend(loc="outside upper left", ncols=4)
+    return save(figure, "adaptation_minutes", output, note)
 
 
 if __name__ == "__main__":
