@@ -124,7 +124,7 @@ def draw_peers(units, peers, output, note):
     for row, data in zip(axes, names, strict=True):
         of_data = units[units["data"] == data]
         draw_units(row[0], of_data, "network", "f1", hue="network", palette=COLOURS)
-        row[0].tick_params(axis="x", rotation=40)
+        row[0].tick_params(axis="x", rotation=90)
         row[0].set(xlabel="", ylabel="F1 on the last fifth", ylim=(-0.02, 1.06), title=data)
         means = peers[(peers["data"] == data) & peers["mmac"].notna()]
         means = means.groupby("network", sort=False)[["f1", *costs]].mean().reset_index()
