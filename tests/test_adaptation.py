@@ -18,7 +18,9 @@ def test_scores_to_the_sample_leave_out_what_has_no_variability():
     assert (row["interval_cov_found"], row["interval_cov_labels"]) == (0.2, 0.1)
 
 
-def test_minutes_are_ten_and_drawn():
+def test_minutes_are_ten_and_drawn(monkeypatch):
+    kept = []
+    monkeypatch.setattr(adaptation, "save", lambda figure, *rest: kept.append(figure))
     assert sorted(sum(adaptation.MINUTES.values(), ())) == list(range(10))
     names = [FILTER, ADAPTIVE, f"{STREAMED}, not adapting", STREAMED]
     rows = [
@@ -27,8 +29,8 @@ def test_minutes_are_ten_and_drawn():
         for signal, numbers in adaptation.MINUTES.items()
         for k in numbers
     ]
-    figure = adaptation.draw_minutes(pd.DataFrame(rows), "test", "a note")
-    lines = [line for line in figure.axes[0].lines if line.get_label() in names]
+    adaptation.draw_minutes(pd.DataFrame(rows), "test", "a note")
+    lines = [line for line in kept[0].axes[0].lines if line.get_label() in names]
     assert [line.get_label() for line in lines] == names
     assert [line.get_linestyle() for line in lines] == ["-", "-", "--", "-"]
     np.testing.assert_allclose(lines[0].get_ydata(), 0.1 * np.arange(10))

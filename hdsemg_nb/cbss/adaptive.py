@@ -306,7 +306,7 @@ class TwoClasses:
     def __init__(self, rest):
         self.before = self.ahead = self.rest = rest
 
-    def __call__(self, sources, now):
+    def __call__(self, sources, now, first=0):
         """Which samples are discharges, shape (motor units, samples)."""
         highest = maximum_filter1d(sources, 2 * self.rest + 1, axis=1, mode="constant")
         least = np.maximum(now.filter.thresholds_, 1e-9)[:, None]

@@ -28,7 +28,8 @@ class AdaptiveStream:
     adapting : bool
         False: keep the filters of the training.
     detector : callable, optional
-        Takes sources and `Adapted` filters, says which samples are discharges; its `before` and
+        Takes sources, `Adapted` filters and the first sample to decide on, says which samples are
+        discharges; its `before` and
         `ahead` are the samples of the sources that it needs. Default: the threshold of the moment.
 
     Attributes
@@ -44,8 +45,8 @@ class AdaptiveStream:
         self.detector = TwoClasses(adaptive.rest) if detector is None else detector
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
         self._flat = round(FLAT_S * fs)
-        filtered = max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1)
-        self._ahead = filtered + self.detector.ahead
+        self._filtered = int(max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1))
+        self._ahead = self._filtered + self.detector.ahead
         self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
         self.reset()
 
@@ -60,6 +61,7 @@ class AdaptiveStream:
         self._equal = np.zeros(channels, dtype=int)  # samples in a row that are equal
         self._latest = [None] * units
         self.now = self.adaptive.unadapted()
+        self._kept = None, 0, None  # filters, first sample, sources
 
     def push(self, chunk):
         """Take the next samples.
@@ -120,8 +122,8 @@ class AdaptiveStream:
         if until <= self._decided:
             return [np.empty(0)] * len(self._latest)
         first = max(0, self._decided - self._before)
-        source = self.now.filter.source(self._recent(self.n_samples - first))
-        chosen, found = self.detector(source, self.now), []
+        sources = self._sources(first)
+        chosen, found = self.detector(sources, self.now, self._decided - first), []
         for unit, row in enumerate(chosen[:, self._decided - first : until - first]):
             times = np.flatnonzero(row) + self._decided
             times = first_come(times, self.adaptive.rest, self._latest[unit])
@@ -129,6 +131,20 @@ class AdaptiveStream:
             found.append(times)
         self._decided = until
         return found
+
+    def _sources(self, first):
+        """Sources from a sample on, each filtered once by the filters of the moment."""
+        made, known, sources = self._kept
+        if made is not self.now or first < known:
+            known, sources = first, np.zeros((len(self._latest), 0), dtype=np.float32)
+        kept = sources[:, first - known :]
+        margin = self.adaptive.largest_lag + self.adaptive.n_lags
+        begin = max(0, first + kept.shape[1] - margin)
+        new = self.now.filter.source(self._recent(self.n_samples - begin))
+        sources = np.concatenate([kept, new[:, first + kept.shape[1] - begin :]], axis=1)
+        final = sources.shape[1] - self._filtered  # what comes later is not complete yet
+        self._kept = self.now, first, sources[:, : max(final, 0)]
+        return sources
 
     def _learn(self):
         """Add the last period to the covariance, and adapt."""

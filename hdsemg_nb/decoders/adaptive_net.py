@@ -70,7 +70,7 @@ class Candidates(NamedTuple):
     classes: torch.Tensor  # (candidates, 2)
 
 
-def candidates(sources, now):
+def candidates(sources, now, first=0):
     """Peaks of the sources that may be discharges.
 
     Parameters
@@ -78,6 +78,8 @@ def candidates(sources, now):
     sources : numpy.ndarray, shape (motor units, samples)
         Of the filters of the moment.
     now : cbss.adaptive.Adapted
+    first : int
+        Peaks before this sample are left out.
 
     Returns
     -------
@@ -87,7 +89,9 @@ def candidates(sources, now):
     """
     scaled = sources / now.filter.thresholds_[:, None].astype(np.float32)
     highest = maximum_filter1d(scaled, 2 * SEEN_AHEAD + 1, axis=1, mode="constant")
-    unit, at = np.nonzero((scaled == highest) & (scaled > LEAST))
+    chosen = (scaled == highest) & (scaled > LEAST)
+    chosen[:, :first] = False
+    unit, at = np.nonzero(chosen)
     reach = SEEN_BACK + BINS * BIN
     padded = np.pad(scaled, ((0, 0), (reach, SEEN_AHEAD)))
     around = np.lib.stride_tricks.sliding_window_view(padded, reach + 1 + SEEN_AHEAD, axis=1)
@@ -117,16 +121,16 @@ class PeakDetector:
     ahead = SEEN_AHEAD
 
     @torch.inference_mode()
-    def probabilities(self, sources, now):
-        """Probability of a discharge at each sample, 0 where there is no peak."""
-        found, at = candidates(sources, now)
+    def probabilities(self, sources, now, first=0):
+        """Probability of a discharge at each sample, 0 without a peak and before `first`."""
+        found, at = candidates(sources, now, first)
         probabilities = np.zeros(sources.shape, dtype=np.float32)
         probabilities[found.unit.numpy(), at] = torch.sigmoid(self.model(*found)).numpy()
         return probabilities
 
-    def __call__(self, sources, now):
+    def __call__(self, sources, now, first=0):
         """Which samples are discharges, before the refractory time is kept."""
-        return self.probabilities(sources, now) >= self.threshold
+        return self.probabilities(sources, now, first) >= self.threshold
 
 
 class FittedAdaptiveNet(NamedTuple):
