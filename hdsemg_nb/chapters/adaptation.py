@@ -4,6 +4,7 @@
 """
 
 import sys
+from textwrap import fill
 from time import process_time
 
 import matplotlib.pyplot as plt
@@ -238,7 +239,7 @@ def draw_minutes(table, output, note):
         style = dict(color=colour, ls="-" if adapts else "--", lw=1.2, label=decoder)
         ax.plot(means.index + at, means, **style)
     names = table.drop_duplicates("minute").set_index("minute")["signal"]
-    ax.set_xticks(names.index, [name.replace(" ", "\n", 1) for name in names], fontsize=5)
+    ax.set_xticks(names.index, [fill(name, 12) for name in names], fontsize=5)
     ax.set(xlabel="Minute, and its signal", ylabel="Rate of agreement within 0.5 ms")
     ax.grid(axis="y", lw=0.3)
     figure.legend(loc="outside upper left", ncols=4)
