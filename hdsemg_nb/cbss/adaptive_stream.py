@@ -29,8 +29,8 @@ class AdaptiveStream:
         False: keep the filters of the training.
     detector : callable, optional
         Takes sources, `Adapted` filters and the first sample to decide on, says which samples are
-        discharges; its `before` and
-        `ahead` are the samples of the sources that it needs. Default: the threshold of the moment.
+        discharges; its `before` and `ahead` are the samples of the sources that it needs. Default:
+        the threshold of the moment.
 
     Attributes
     ----------
@@ -155,6 +155,7 @@ class AdaptiveStream:
         self._adapt()
 
     def _adapt(self):
+        """New filters, once there is a period of signal and a channel to use."""
         adaptive, recent = self.adaptive, self._recent(self._memory)
         live = adaptive.sound & (self._equal < self._flat)
         if not live.any() or self.n_samples < self._period:
