@@ -165,3 +165,13 @@ def test_pulse_to_noise_ratio_by_hand():
     assert np.isnan(pulse_to_noise_ratio(source, []))
     with pytest.raises(ValueError, match="discharges holds 1000, outside the signal"):
         pulse_to_noise_ratio(source, [100, 1000])
+
+
+def test_a_unit_that_would_need_more_look_ahead_is_named(planted):
+    late = Recording(planted.emg, planted.fs, [times - 20 for times in planted.discharges])
+    free = MotorUnitFilter().fit(late)
+    assert (free.lags_ > 10).all()
+    with pytest.warns(UserWarning, match=r"motor unit 2 is separated best \d+ samples ahead, 10"):
+        held = MotorUnitFilter(largest_ahead=10).fit(late)
+    assert (held.lags_ <= 10).all()
+    np.testing.assert_array_equal(MotorUnitFilter(largest_ahead=32).fit(late).lags_, free.lags_)

@@ -327,8 +327,7 @@ def filter_bank(
 def _best(separation, largest_lag, largest_ahead):
     """Number of the lag that separates best, of those that are allowed."""
     best = separation.argmax(axis=1)
-    if largest_ahead is None:
-        return best
+    largest_ahead = largest_lag if largest_ahead is None else largest_ahead
     allowed = separation[:, : largest_lag + largest_ahead + 1].argmax(axis=1)
     for unit in np.flatnonzero(best != allowed):
         ahead = f"{best[unit] - largest_lag} samples ahead, {largest_ahead} are allowed"

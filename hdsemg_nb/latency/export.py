@@ -17,8 +17,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from torch import nn
 
 from hdsemg_nb import paths, segment, train
-from hdsemg_nb.decoders import NETWORKS, Run
+from hdsemg_nb.decoders import DECODERS, NETWORKS, Run
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
+from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 
@@ -90,7 +91,7 @@ def train_decoder(recording, run):
     ValueError
         When the decoder of the run is no network.
     """
-    if run.network not in NETWORKS:
+    if not issubclass(DECODERS[run.network], Network):
         raise ValueError(f"{run.network} is no network to be exported; choose one of {NETWORKS}")
     _, (fold, *_) = segment.cut(recording, run)
     return with_windows(train.fit(recording, run, fold), recording, fold)
