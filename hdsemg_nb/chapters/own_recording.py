@@ -200,7 +200,7 @@ def _fold_scores(recording, run, starts, fold):
         "rate_of_agreement": trains["roa_0.5_ms"].mean(),
         "interval_error_ms": trains["interval_error_ms"].mean(),
         "training_seconds": trained - began,
-        "delay_ms": 1000 * fitted.lookahead / recording.fs,
+        "delay_ms": 1000 * fitted.look_ahead / recording.fs,
         "computing_percent": 100 * (decoded - trained) / recording.duration,
     }
 
