@@ -7,7 +7,7 @@ import pytest
 
 from hdsemg_nb import datasets, figures, paths
 from hdsemg_nb.chapters import own_recording as own
-from hdsemg_nb.decoders import FILTER, OURS, Run
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, Run
 from hdsemg_nb.signal_check import check_signal
 
 
@@ -54,7 +54,7 @@ def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
 
 def test_from_decoders_to_files(planted, tmp_path):
     scores = own.compare(planted, tested_folds=1)
-    assert scores.index.tolist() == [FILTER, OURS]
+    assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS]
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
     assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
     decoder = own.train_and_export(planted, OURS, scores, tmp_path / "out")

@@ -14,13 +14,14 @@ from IPython.display import HTML, Image
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
-from hdsemg_nb.decoders import FILTER, OURS, Run
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, Run
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import Decoder, export
 from hdsemg_nb.signal_check import check_signal, repair
 
 RUNS = {  # blocked folds: nothing of the training is in the test
     FILTER: Run(FILTER, 20, 20, split="blocked"),
+    ADAPTIVE: Run(ADAPTIVE, 20, 20, split="blocked"),
     OURS: Run(OURS, 40, 20, split="blocked", epochs=20, learning_rate=1e-2, decay=True),
 }
 CLOSE = 0.02  # rates of agreement that differ by less are alike
@@ -162,7 +163,7 @@ def compare(recording, networks=(), tested_folds=None):
     ----------
     recording : recording.Recording
     networks : sequence of str
-        Of the paper, trained under its protocol, beside the motor-unit filter and MUF-Net.
+        Of the paper, trained under its protocol, beside the filters and MUF-Net.
     tested_folds : int, optional
         Of five; default all.
 
