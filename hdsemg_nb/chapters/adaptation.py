@@ -57,8 +57,8 @@ def real():
     Returns
     -------
     pandas.DataFrame
-        network, step, fold, motor_unit, n_windows, tp, fp, fn (of windows), roa_0.5_ms and
-        interval_cov_found, interval_cov_labels (of the discharges in the test samples).
+        network, step, fold, motor_unit, n_windows, tp, fp, fn (of windows), roa_0.5_ms (NaN
+        without a discharge) and interval_cov_found, interval_cov_labels, of the test samples.
     """
     recording, found = fetch_sample(), []
     cases = [run(name, step) for name in RUNS | OF_WINDOWS for step in (20, 10)]
@@ -83,7 +83,8 @@ def real():
 def _agreement(reference, found, fs):
     covs = (interval_cov(times, fs) for times in (found, reference))
     names = ("roa_0.5_ms", "interval_cov_found", "interval_cov_labels")
-    rate = rate_of_agreement(reference, found, fs, 0.5).rate
+    either = len(reference) + len(found) > 0
+    rate = rate_of_agreement(reference, found, fs, 0.5).rate if either else np.nan
     return dict(zip(names, (rate, *covs), strict=True))
 
 
