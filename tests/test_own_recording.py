@@ -87,18 +87,21 @@ def test_decoded_motor_units_are_compared_with_the_labels_that_agree(planted):
     assert table["labelled_as"].tolist() == [1, -1, 0]
     assert table["n_labelled"].tolist() == [len(third), 0, len(first)]
     assert table["rate_of_agreement"].tolist() == [1, 0, 1]
+    assert table["cov_labelled"].isna().tolist() == [False, True, False]
     assert table["lag_ms"].tolist()[::2] == [round(3000 / planted.fs, 3), 0]
     bare = dataclasses.replace(planted, discharges=[], pnr=None)
     assert own.against_labels(planted, bare).startswith("The new recording holds no discharge")
 
 
-def test_a_decoder_that_is_not_compared_is_refused():
-    own.check_decoder(FILTER, [])
-    own.check_decoder("ML-DCNN", ["ML-DCNN"])
-    with pytest.raises(
-        ValueError, match=r"decoder='ML-DCNN' must be one of .*MUF-Net.*networks=\[\]"
-    ):
-        own.check_decoder("ML-DCNN", [])
+def test_decoders_are_refused_before_anything_runs():
+    own.check_decoders(FILTER, [], 2)
+    own.check_decoders("ML-DCNN", ["ML-DCNN"], 5)
+    with pytest.raises(ValueError, match=r"decoder='ML-DCNN' must be .*MUF-Net.*networks=\[\]"):
+        own.check_decoders("ML-DCNN", [], 2)
+    with pytest.raises(ValueError, match="'ML_DCNN'. Did you mean 'ML-DCNN'"):
+        own.check_decoders(OURS, ["ML_DCNN"], 2)
+    with pytest.raises(ValueError, match="tested_folds=9"):
+        own.check_decoders(OURS, [], 9)
 
 
 def test_advice_names_the_best_the_quickest_and_the_soonest():

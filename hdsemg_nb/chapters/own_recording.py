@@ -27,16 +27,22 @@ LIMITS = (
 )
 
 
-def check_decoder(name, networks):
-    """Refuse, before anything runs, a decoder that will not be among those compared.
+def check_decoders(decoder, networks, tested_folds):
+    """Refuse, before anything runs, decoders that cannot be compared, and any other `decoder`.
 
     Raises
     ------
     ValueError
     """
-    if name not in (*RUNS, *networks):
+    runs = _runs(networks, tested_folds)
+    if decoder not in runs:
         known = f"one of {[*RUNS]}, or of the networks compared, networks={list(networks)}"
-        raise ValueError(f"decoder={name!r} must be {known}")
+        raise ValueError(f"decoder={decoder!r} must be {known}")
+
+
+def _runs(networks, tested_folds):
+    runs = RUNS | {name: Run(name, 60, 20, split="blocked") for name in networks}
+    return {name: replace(run, tested_folds=tested_folds) for name, run in runs.items()}
 
 
 def read(file, new_file, **about):
@@ -160,10 +166,8 @@ def compare(recording, networks=(), tested_folds=None):
         training_seconds (of one fold); delay_ms (from a discharge to the end of the signal that its
         decision needs); computing_percent (of one core, to decode in real time).
     """
-    runs = RUNS | {name: Run(name, 60, 20, split="blocked") for name in networks}
     rows = []
-    for name, run in runs.items():
-        run = replace(run, tested_folds=tested_folds)
+    for name, run in _runs(networks, tested_folds).items():
         starts, folds = segment.cut(recording, run)
         scores = pd.DataFrame([_fold_scores(recording, run, starts, fold) for fold in folds])
         rows.append({"decoder": name, **scores.mean()})
@@ -279,4 +283,5 @@ def against_labels(decoded, labelled):
             "cov_decoded": [discharges.interval_cov(x, decoded.fs) for x in decoded.discharges],
         }
     )
+    table.loc[table["labelled_as"] < 0, "cov_labelled"] = float("nan")
     return table.rename_axis("motor_unit").round(3)
