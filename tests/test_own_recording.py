@@ -7,7 +7,9 @@ import pytest
 
 from hdsemg_nb import datasets, figures, paths
 from hdsemg_nb.chapters import own_recording as own
+from hdsemg_nb.chapters.own_recording_page import COLUMNS, Page
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, Run
+from hdsemg_nb.motor_units import motor_unit_table, suspicious_discharges
 from hdsemg_nb.signal_check import check_signal
 
 
@@ -34,6 +36,9 @@ def test_the_last_third_is_the_new_recording(saved, planted):
     facts = own.facts(recording=recording, new=new)
     assert facts.loc["electrode grid", "new"] == "4 x 4, 8 mm"
     assert facts.loc["force"].tolist() == ["none", "none"]
+    assert new.source.endswith(f", from sample {recording.n_samples} on (5.33 s)")
+    assert own.new_name(str(saved), "") == "Versuch 1.mat, last third"
+    assert own.new_name(str(saved), "a b/c.mat") == "c.mat"
     same, other = own.read(str(saved), str(saved))
     np.testing.assert_array_equal(same.emg, other.emg)
 
@@ -57,7 +62,8 @@ def test_from_decoders_to_files(planted, tmp_path):
     assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS]
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
     assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
-    decoder = own.train_and_export(planted, OURS, scores, tmp_path / "out")
+    decoder, shown = own.train_and_export(planted, OURS, scores, tmp_path / "out")
+    assert shown.loc["training signal"].item() == "8.0 s, all of the recording"
     card = (tmp_path / "out" / "decoder.md").read_text()
     assert "| training signal | 8.0 s, all of the recording |" in card
     assert "transfers to no other person" in card and re.search(r"\| date \| 20\d\d-", card)
@@ -67,8 +73,35 @@ def test_from_decoders_to_files(planted, tmp_path):
     assert all((tmp_path / "out" / name).exists() for name in files)
     again = datasets.load(tmp_path / "out" / "discharges.mat")
     assert [t.tolist() for t in again.discharges] == [t.tolist() for t in decoded.discharges]
-    table = own.against_labels(decoded, planted)
-    assert table["n_labelled"].tolist() == [len(times) for times in planted.discharges]
+    fitted, card = own.train_and_export(planted, FILTER, scores, tmp_path / "out")
+    assert not (tmp_path / "out" / "decoder.onnx").exists()  # of the network before
+    assert "not exported" in card.loc["labels changed by the export"].item()
+    assert fitted.decode_recording(planted).n_motor_units == planted.n_motor_units
+
+
+def test_decoded_motor_units_are_compared_with_the_labels_that_agree(planted):
+    first, _, third = planted.discharges
+    later = dataclasses.replace(planted, discharges=[third + 3, [9], first], pnr=None)
+    labelled = dataclasses.replace(planted, discharges=[first, third], pnr=None)
+    table = own.against_labels(later, labelled)
+    assert table["labelled_as"].tolist() == [1, -1, 0]
+    assert table["n_labelled"].tolist() == [len(third), 0, len(first)]
+    assert table["rate_of_agreement"].tolist() == [1, 0, 1]
+    assert table["cov_labelled"].isna().tolist() == [False, True, False]
+    assert table["lag_ms"].tolist()[::2] == [round(3000 / planted.fs, 3), 0]
+    bare = dataclasses.replace(planted, discharges=[], pnr=None)
+    assert own.against_labels(planted, bare).startswith("The new recording holds no discharge")
+
+
+def test_decoders_are_refused_before_anything_runs():
+    own.check_decoders(FILTER, [], 2)
+    own.check_decoders("ML-DCNN", ["ML-DCNN"], 5)
+    with pytest.raises(ValueError, match=r"decoder='ML-DCNN' must be .*MUF-Net.*networks=\[\]"):
+        own.check_decoders("ML-DCNN", [], 2)
+    with pytest.raises(ValueError, match="'ML_DCNN'. Did you mean 'ML-DCNN'"):
+        own.check_decoders(OURS, ["ML_DCNN"], 2)
+    with pytest.raises(ValueError, match="tested_folds=9"):
+        own.check_decoders(OURS, [], 9)
 
 
 def test_advice_names_the_best_the_quickest_and_the_soonest():
@@ -80,9 +113,9 @@ def test_advice_names_the_best_the_quickest_and_the_soonest():
         },
         index=["a", "b", "c"],
     )
-    text = own.advice(scores)
-    assert "the b agrees best" in text and "the a is trained soonest" in text
-    assert "The b decides soonest" in text
+    text = own.advice(scores, "c")
+    assert "the b agrees best" in text and "the a trains fastest" in text
+    assert "The b decides soonest" in text and "Trained on all is the c (" in text
 
 
 def test_a_network_of_the_paper_is_trained_under_its_protocol(planted, monkeypatch):
@@ -94,7 +127,7 @@ def test_a_network_of_the_paper_is_trained_under_its_protocol(planted, monkeypat
 
 
 def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
-    page = own.Page("Versuch <1>")
+    page = Page("Versuch <1>")
     table = pd.DataFrame({"channel": ["a<b"], "rms_uv": [1.23456]})
     assert page.show(table, "The signal") is table
     page.show(figures.draw_spike_trains(planted, "trains", "out", "note"))
@@ -103,6 +136,20 @@ def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
     assert "<h1>Versuch &lt;1&gt;</h1>" in text and "<h2>The signal</h2>" in text
     assert "a&lt;b" in text and "1.23" in text and "data:image/png;base64," in text
     assert set(re.findall(r"(?:src|href)=(.{6})", text)) == {"'data:"}
+    assert "<i>rms_uv</i>: root mean square of the EMG" in text
+
+
+def test_the_columns_of_every_table_are_explained(planted):
+    obvious = {"motor_unit", "n_discharges", "n_labelled", "n_decoded", "sample", "time_s"}
+    obvious |= {"row", "column", "problem", "action"}
+    tables = [
+        check_signal(planted).channels,
+        motor_unit_table(dataclasses.replace(planted, force=np.zeros(planted.n_samples))),
+        suspicious_discharges(planted),
+        own.against_labels(planted, planted).reset_index(),
+        own.compare(planted, tested_folds=1),
+    ]
+    assert {name for table in tables for name in table} - obvious == set(COLUMNS)
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """Notebook 09: from the reader's own file to a decoder that runs."""
 
-import base64
-import html
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -10,11 +8,10 @@ from time import perf_counter, process_time
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Image
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, Run
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, NETWORKS, OURS, Run
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import Decoder, export
 from hdsemg_nb.signal_check import check_signal, repair
@@ -31,34 +28,22 @@ LIMITS = (
 )
 
 
-class Page:
-    """What a notebook shows, collected for one HTML file that needs nothing beside it."""
+def check_decoders(decoder, networks, tested_folds):
+    """Refuse, before anything runs, decoders that cannot be compared, and any other `decoder`.
 
-    def __init__(self, title):
-        self.title, self.parts = title, []
-
-    def show(self, shown, heading=""):
-        """Collect a table, a figure or a sentence, below a heading; returns it, to be shown."""
-        self.parts.append(f"<h2>{html.escape(heading)}</h2>" if heading else "")
-        self.parts.append(_as_html(shown))
-        return HTML(_as_html(shown)) if isinstance(shown, str) else shown
-
-    def write(self, path):
-        """Write the page; returns its path."""
-        style = "body{font-family:sans-serif;max-width:60em;margin:2em auto}td,th{padding:0 .6em}"
-        head = f"<meta charset='utf-8'><title>{html.escape(self.title)}</title>"
-        body = "\n".join([f"<h1>{html.escape(self.title)}</h1>", *self.parts])
-        paths.write_whole(path, f"<!doctype html>{head}<style>{style}</style>{body}")
-        return path
+    Raises
+    ------
+    ValueError
+    """
+    runs = _runs(networks, tested_folds)
+    if decoder not in runs:
+        known = f"one of {[*RUNS]}, or of the networks compared, networks={list(networks)}"
+        raise ValueError(f"decoder={decoder!r} must be {known}")
 
 
-def _as_html(shown):
-    if isinstance(shown, Image):
-        picture = base64.b64encode(shown.data).decode()
-        return f"<img width='100%' src='data:image/png;base64,{picture}'>"
-    if isinstance(shown, pd.DataFrame):
-        return shown.to_html(border=0, float_format="%.3g", na_rep="")
-    return f"<p>{html.escape(shown)}</p>"
+def _runs(networks, tested_folds):
+    runs = RUNS | {name: Run(name, 60, 20, split="blocked") for name in networks}
+    return {name: replace(run, tested_folds=tested_folds) for name, run in runs.items()}
 
 
 def read(file, new_file, **about):
@@ -82,12 +67,19 @@ def read(file, new_file, **about):
     if new_file:
         return recording, datasets.load(new_file, **about)
     border = recording.duration * 2 / 3
-    return recording.crop(0, border), recording.crop(border, recording.duration)
+    parts = recording.crop(0, border), recording.crop(border, recording.duration)
+    start = f"from sample {parts[0].n_samples} on ({parts[0].duration:.2f} s)"
+    return parts[0], replace(parts[1], source=f"{recording.source}, {start}")
 
 
 def name(file):
     """What the recording is called in titles and notes."""
     return Path(file).name if file else "real recording (openhdemg sample)"
+
+
+def new_name(file, new_file):
+    """What the new recording is called."""
+    return name(new_file) if new_file else f"{name(file)}, last third"
 
 
 def facts(**recordings):
@@ -141,7 +133,7 @@ def draw_check(recording, checked, output, note):
     table, grid = checked.channels, grid_of(recording)
     shown = {
         "rms_uv": "EMG amplitude (µV RMS)",
-        "noise": "Noise (of the median channel)",
+        "noise": "High-frequency noise (times the median)",
         "mains_percent": "Mains (% of the power)",
     }
     for ax, (name, label) in zip(axes, shown.items(), strict=True):
@@ -175,10 +167,8 @@ def compare(recording, networks=(), tested_folds=None):
         training_seconds (of one fold); delay_ms (from a discharge to the end of the signal that its
         decision needs); computing_percent (of one core, to decode in real time).
     """
-    runs = RUNS | {name: Run(name, 60, 20, split="blocked") for name in networks}
     rows = []
-    for name, run in runs.items():
-        run = replace(run, tested_folds=tested_folds)
+    for name, run in _runs(networks, tested_folds).items():
         starts, folds = segment.cut(recording, run)
         scores = pd.DataFrame([_fold_scores(recording, run, starts, fold) for fold in folds])
         rows.append({"decoder": name, **scores.mean()})
@@ -206,8 +196,8 @@ def _fold_scores(recording, run, starts, fold):
     }
 
 
-def advice(scores):
-    """Which decoder to take for what, from the table of `compare`."""
+def advice(scores, decoder):
+    """Which decoder to take for what, from the table of `compare`, and which one is trained."""
     best = scores["rate_of_agreement"].idxmax()
     alike = scores["rate_of_agreement"] >= scores["rate_of_agreement"].max() - CLOSE
     quick = scores.loc[alike, "training_seconds"].idxmin()
@@ -215,9 +205,10 @@ def advice(scores):
     return (
         f"On the folds tested the {best} agrees best with the discharge times "
         f"({scores.loc[best, 'rate_of_agreement']:.2f}); of those within {CLOSE} of it the {quick} "
-        f"is trained soonest ({scores.loc[quick, 'training_seconds']:.1f} s). The {soon} decides "
+        f"trains fastest ({scores.loc[quick, 'training_seconds']:.1f} s). The {soon} decides "
         f"soonest after a discharge ({scores.loc[soon, 'delay_ms']:.1f} ms). How they bear noise, "
-        "lost channels and a moved grid is measured in notebooks 07 and 08."
+        "lost channels and a moved grid is measured in notebooks 07 and 08. Trained on all is the "
+        f"{decoder} (parameter decoder)."
     )
 
 
@@ -226,49 +217,72 @@ def train_and_export(recording, name, scores, folder):
 
     Returns
     -------
-    latency.Decoder
-        Read back from the file.
+    decoder : latency.Decoder
+        Read back from the file; a filter, which is not exported, as it was fitted.
+    card : pandas.DataFrame
     """
     began, path = perf_counter(), paths.made(folder) / "decoder.onnx"
     fitted = train.fit(
         recording, RUNS.get(name) or Run(name, 60, 20, split="blocked"), progress=True
     )
-    deviation = export(fitted, path)["onnxruntime"]
+    path.unlink(missing_ok=True)  # of an earlier call: the card would not be its own
+    exported = name in NETWORKS and export(fitted, path)["onnxruntime"]
     card = {
         "decoder": f"{name}, window {fitted.run.window}, step {fitted.run.step} samples",
         "trained on": repr(recording),
         "training signal": f"{recording.duration:.1f} s, all of the recording",
         "seconds used": f"{perf_counter() - began:.1f}",
         **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[name].items()},
-        "labels changed by the export": f"{100 * deviation.flipped_share:.2f} %",
+        "labels changed by the export": f"{100 * exported.flipped_share:.2f} %"
+        if exported
+        else "not exported: decodes in Python, and is fitted again in a second",
         "date": date.today().isoformat(),
         "versions": ", ".join(f"{p} {version(p)}" for p in ("hdsemg_nb", "torch", "onnxruntime")),
     }
     lines = [f"| {key} | {value} |" for key, value in card.items()]
     text = "\n".join(["# Decoder", "", "| | |", "|---|---|", *lines, "", LIMITS, ""])
     paths.write_whole(path.with_suffix(".md"), text)
-    return Decoder(path)
+    return Decoder(path) if exported else fitted, pd.DataFrame({"": card})
 
 
 def save_discharges(decoded, folder):
     """Save decoded discharge times in four formats; returns the names of the files."""
     writers = {
-        "discharges_events.tsv": datasets.save_events_tsv,
-        "discharges_openhdemg.json": datasets.save_openhdemg,
-        "discharges.mat": datasets.save_mat,
-        "discharges.csv": datasets.save_csv,
+        "discharges_events.tsv": ("BIDS", datasets.save_events_tsv),
+        "discharges_openhdemg.json": ("openhdemg, with the EMG", datasets.save_openhdemg),
+        "discharges.mat": ("MATLAB, with the EMG; samples from 1", datasets.save_mat),
+        "discharges.csv": ("any table; samples from 0", datasets.save_csv),
     }
-    for name, write in writers.items():
+    for name, (_, write) in writers.items():
         write(decoded, Path(folder) / name)
-    return pd.DataFrame({"file": list(writers)})
+    return pd.DataFrame({"file": list(writers), "for": [reader for reader, _ in writers.values()]})
 
 
 def against_labels(decoded, labelled):
-    """Agreement of decoded motor units with the labels of the same signal, if it has any."""
-    rows = []
-    for unit, pair in enumerate(zip(labelled.discharges, decoded.discharges, strict=False)):
-        agreement = discharges.rate_of_agreement(*pair, decoded.fs)
-        covs = [discharges.interval_cov(times, decoded.fs) for times in pair]
-        rows.append((unit, *map(len, pair), agreement.rate, agreement.lag_ms, *covs))
-    names = "motor_unit n_labelled n_decoded rate_of_agreement lag_ms cov_labelled cov_decoded"
-    return pd.DataFrame(rows, columns=names.split())
+    """Agreement of decoded motor units with the discharge times that the new file holds.
+
+    Units are matched by agreement, not by number: a file that was decomposed by itself numbers them
+    in an order of its own.
+
+    Returns
+    -------
+    pandas.DataFrame or str
+        A row for each decoded motor unit; a sentence when the file holds no discharge times.
+    """
+    if not labelled.n_motor_units:
+        return "The new recording holds no discharge times to compare with."
+    table = discharges.match_motor_units(decoded.discharges, labelled.discharges, decoded.fs)
+    labels = [labelled.discharges[k] if k >= 0 else [] for k in table["found"]]
+    table = pd.DataFrame(
+        {
+            "labelled_as": table["found"],
+            "n_labelled": [*map(len, labels)],
+            "n_decoded": [*map(len, decoded.discharges)],
+            "rate_of_agreement": table["rate_of_agreement"],
+            "lag_ms": 0 - table["lag_ms"],  # of the decoded behind the labelled ones
+            "cov_labelled": [discharges.interval_cov(x, decoded.fs) for x in labels],
+            "cov_decoded": [discharges.interval_cov(x, decoded.fs) for x in decoded.discharges],
+        }
+    )
+    table.loc[table["labelled_as"] < 0, "cov_labelled"] = float("nan")
+    return table.rename_axis("motor_unit").round(3)
