@@ -267,7 +267,7 @@ def test_channels_are_put_in_the_order_of_the_decoder(decoder):
     [
         (dict(fs=1000.0), "1000 Hz.*2048 Hz"),
         (dict(labels=["a"] * 15, units=["uV"] * 15), "15 channels.*16"),
-        (dict(units=["bar"] * 16), "unit bar"),
+        (dict(units=["bar"] * 16), "unit='bar' must be 'uV'"),
         (dict(labels=["row 0, column 0"] + ["x"] * 15), "no channel row 0, column 1"),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 _MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "mv": 1e3, "v": 1e6}
+_MICROVOLTS |= {"nanovolt": 1e-3, "microvolt": 1.0, "millivolt": 1e3, "volt": 1e6}
 _MEASURED = r"acquired data|performed|^path\b|force|torque|load ?cell"
 
 
@@ -60,7 +61,8 @@ def microvolts(unit, what="unit"):
     """
     if isinstance(unit, Real) and not isinstance(unit, bool) and 0 < unit < np.inf:
         return float(unit)
-    factor = _MICROVOLTS.get(re.sub("Â?[µμ]", "u", str(unit)).strip().lower())
+    plain = re.sub("Â?[µμ]", "u", str(unit)).strip().lower()
+    factor = _MICROVOLTS.get(plain.removesuffix("s"))
     if factor is None:
         raise ValueError(f"{what}={unit!r} must be 'uV', 'mV' or 'V', or the uV of one step")
     return factor

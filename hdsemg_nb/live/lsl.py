@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hdsemg_nb.datasets.files import microvolts
 from hdsemg_nb.recording import Grid
 
-IN_UV = {"microvolts": 1, "uv": 1, "millivolts": 1e3, "mv": 1e3, "volts": 1e6, "v": 1e6}
 OTHERS_S = 1.0  # to wait for a second stream that fits as well
 BUFFER_S = 60  # kept by the library for a receiver that is slow
 
@@ -141,13 +141,8 @@ def fitted(stream, decoder):
 
 def factors(units):
     """Factors from units to uV, and what was taken for granted; ValueError for one unknown."""
-    plain = [unit.lower().replace("\u00b5", "u").replace("\u03bc", "u") for unit in units]
-    plain = [unit + "s" if unit.endswith("volt") else unit for unit in plain]
-    unknown = sorted({u for u, p in zip(units, plain, strict=True) if p and p not in IN_UV})
-    if unknown:
-        raise ValueError(f"unit {', '.join(unknown)} is unknown, expected uV, mV or V")
-    notes = [] if all(plain) else ["no unit in the description: taken as uV"]
-    return np.array([IN_UV.get(unit, 1) for unit in plain], dtype=np.float32), notes
+    notes = [] if all(units) else ["no unit in the description: taken as uV"]
+    return np.array([microvolts(unit or "uV") for unit in units], dtype=np.float32), notes
 
 
 class Input:
