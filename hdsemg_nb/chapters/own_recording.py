@@ -2,6 +2,7 @@
 
 import base64
 import html
+import warnings
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -9,14 +10,17 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import HTML, Image
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
-from hdsemg_nb.decoders import FILTER, OURS, Run
+from hdsemg_nb.decoders import DECODERS, FILTER, OURS, Run
+from hdsemg_nb.decoders.fitted import channel_names, check_kind
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import Decoder, export
+from hdsemg_nb.motor_units import fittable, with_units
 from hdsemg_nb.signal_check import check_signal, repair
 
 RUNS = {  # blocked folds: nothing of the training is in the test
@@ -28,6 +32,35 @@ LIMITS = (
     "This decoder belongs to these electrodes where they are now. It transfers to no other person, "
     "muscle or session; after the grid was moved or lifted, record and train again."
 )
+
+
+def runs(networks=(), decoder=OURS, tested_folds=None):
+    """The runs to compare, checked before anything takes time.
+
+    Parameters
+    ----------
+    networks : sequence of str
+        Of the paper, trained under its protocol, beside the motor-unit filter and MUF-Net.
+    decoder : str
+        Network that is to be exported.
+    tested_folds : int, optional
+        Of five; default all.
+
+    Returns
+    -------
+    dict of str to decoders.Run
+
+    Raises
+    ------
+    ValueError
+        When a name or a number cannot be right, or `decoder` cannot be exported.
+    """
+    exportable = [name for name, kind in DECODERS.items() if kind.trained]
+    if decoder not in exportable:
+        raise ValueError(f"decoder={decoder!r} cannot be exported: choose one of {exportable}")
+    names = dict.fromkeys([*RUNS, *networks, decoder])
+    known = {name: RUNS.get(name) or Run(name, 60, 20, split="blocked") for name in names}
+    return {name: replace(run, tested_folds=tested_folds) for name, run in known.items()}
 
 
 class Page:
@@ -75,11 +108,21 @@ def read(file, new_file, **about):
     Returns
     -------
     tuple of recording.Recording
+
+    Raises
+    ------
+    ValueError
+        When a decoder trained on the first cannot take the new one.
     """
     about = {name: value for name, value in about.items() if value}
     recording = datasets.load(file, **about) if file else datasets.fetch_sample()
     if new_file:
-        return recording, datasets.load(new_file, **about)
+        new = datasets.load(new_file, **about)
+        try:
+            check_kind(new, recording.fs, channel_names(recording))
+        except ValueError as error:
+            raise ValueError(f"{new_file} does not fit {file or 'the sample'}: {error}") from error
+        return recording, new
     border = recording.duration * 2 / 3
     return recording.crop(0, border), recording.crop(border, recording.duration)
 
@@ -128,9 +171,9 @@ def sentence(checked, bad):
     return ". ".join([done, *checked.notes]) + "."
 
 
-def repaired_alike(new, bad):
+def repaired_alike(new, bad, not_bad=()):
     """A new recording with the channels interpolated that are bad in it or were in training."""
-    return repair(new, bad_channels(check_signal(new), also_bad=bad))
+    return repair(new, bad_channels(check_signal(new), bad, not_bad))
 
 
 @plt.rc_context(STYLE)
@@ -151,33 +194,53 @@ def draw_check(recording, checked, output, note):
 
 
 def with_motor_units(recording):
-    """The recording with motor units: those of its file, else by blind source separation."""
-    return recording if recording.n_motor_units else cbss.decompose(recording).recording
+    """The recording with motor units: those of its file, else by blind source separation.
+
+    Warns
+    -----
+    UserWarning
+        Names those left out because they have too few discharges to train on.
+    """
+    found = recording if recording.n_motor_units else cbss.decompose(recording).recording
+    few = np.flatnonzero(~fittable(found)).tolist()
+    if few:
+        why = "have fewer than two discharges: left out, the others are numbered anew"
+        warnings.warn(f"motor units {few} {why}", stacklevel=2)
+    return _trainable(found)
 
 
-def compare(recording, networks=(), tested_folds=None):
+def _trainable(recording, mask=None):
+    """The recording with the motor units that have enough discharges in the training samples."""
+    kept = fittable(recording, mask)
+    if not kept.any():
+        raise ValueError(
+            "no motor unit has two discharges in the time to train on: take a longer recording"
+        )
+    return with_units(recording, kept)
+
+
+def compare(recording, runs):
     """Decoders on blocked folds of a recording, discharge by discharge.
+
+    A motor unit with fewer than two discharges in the training time of a fold is left out of it.
 
     Parameters
     ----------
     recording : recording.Recording
-    networks : sequence of str
-        Of the paper, trained under its protocol, beside the motor-unit filter and MUF-Net.
-    tested_folds : int, optional
-        Of five; default all.
+    runs : dict of str to decoders.Run
+        Of `runs`.
 
     Returns
     -------
     pandas.DataFrame
         Per decoder: f1 (of windows of 20 samples), rate_of_agreement (within 0.5 ms),
-        interval_error_ms (root mean square), all means over motor units and folds;
+        interval_error_ms (root mean square), all means over motor units and folds; motor_units
+        (trained, mean over folds);
         training_seconds (of one fold); delay_ms (from a discharge to the end of the signal that its
         decision needs); computing_percent (of one core, to decode in real time).
     """
-    runs = RUNS | {name: Run(name, 60, 20, split="blocked") for name in networks}
     rows = []
     for name, run in runs.items():
-        run = replace(run, tested_folds=tested_folds)
         starts, folds = segment.cut(recording, run)
         scores = pd.DataFrame([_fold_scores(recording, run, starts, fold) for fold in folds])
         rows.append({"decoder": name, **scores.mean()})
@@ -185,7 +248,8 @@ def compare(recording, networks=(), tested_folds=None):
 
 
 def _fold_scores(recording, run, starts, fold):
-    began = process_time()
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    recording, began = _trainable(recording, mask), process_time()
     fitted = train.fit(recording, run, fold)
     trained = process_time()
     found = fitted.decode(recording.emg)
@@ -199,6 +263,7 @@ def _fold_scores(recording, run, starts, fold):
         "f1": metrics.recording_scores(windows)["f1"],
         "rate_of_agreement": trains["roa_0.5_ms"].mean(),
         "interval_error_ms": trains["interval_error_ms"].mean(),
+        "motor_units": recording.n_motor_units,
         "training_seconds": trained - began,
         "delay_ms": 1000 * fitted.lookahead / recording.fs,
         "computing_percent": 100 * (decoded - trained) / recording.duration,
@@ -207,6 +272,8 @@ def _fold_scores(recording, run, starts, fold):
 
 def advice(scores):
     """Which decoder to take for what, from the table of `compare`."""
+    if scores["rate_of_agreement"].isna().all():
+        return "No motor unit discharges in the folds tested: raise tested_folds to compare."
     best = scores["rate_of_agreement"].idxmax()
     alike = scores["rate_of_agreement"] >= scores["rate_of_agreement"].max() - CLOSE
     quick = scores.loc[alike, "training_seconds"].idxmin()
@@ -220,8 +287,8 @@ def advice(scores):
     )
 
 
-def train_and_export(recording, name, scores, folder):
-    """Train a decoder on the whole recording, export it, and write its card beside it.
+def train_and_export(recording, run, scores, folder):
+    """Train a network on the whole recording, export it, and write its card beside it.
 
     Returns
     -------
@@ -229,16 +296,14 @@ def train_and_export(recording, name, scores, folder):
         Read back from the file.
     """
     began, path = perf_counter(), paths.made(folder) / "decoder.onnx"
-    fitted = train.fit(
-        recording, RUNS.get(name) or Run(name, 60, 20, split="blocked"), progress=True
-    )
+    fitted = train.fit(recording, run, progress=True)
     deviation = export(fitted, path)["onnxruntime"]
     card = {
-        "decoder": f"{name}, window {fitted.run.window}, step {fitted.run.step} samples",
+        "decoder": f"{run.network}, window {run.window}, step {run.step} samples",
         "trained on": repr(recording),
         "training signal": f"{recording.duration:.1f} s, all of the recording",
         "seconds used": f"{perf_counter() - began:.1f}",
-        **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[name].items()},
+        **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[run.network].items()},
         "labels changed by the export": f"{100 * deviation.flipped_share:.2f} %",
         "date": date.today().isoformat(),
         "versions": ", ".join(f"{p} {version(p)}" for p in ("hdsemg_nb", "torch", "onnxruntime")),
@@ -263,11 +328,19 @@ def save_discharges(decoded, folder):
 
 
 def against_labels(decoded, labelled):
-    """Agreement of decoded motor units with the labels of the same signal, if it has any."""
-    rows = []
-    for unit, pair in enumerate(zip(labelled.discharges, decoded.discharges, strict=False)):
-        agreement = discharges.rate_of_agreement(*pair, decoded.fs)
-        covs = [discharges.interval_cov(times, decoded.fs) for times in pair]
-        rows.append((unit, *map(len, pair), agreement.rate, agreement.lag_ms, *covs))
-    names = "motor_unit n_labelled n_decoded rate_of_agreement lag_ms cov_labelled cov_decoded"
-    return pd.DataFrame(rows, columns=names.split())
+    """Agreement of decoded motor units with the labels of the same signal, if it has any.
+
+    Labels of another file may number the motor units otherwise: each is set against the decoded
+    one that agrees best with it, -1 for none (`discharges.match_motor_units`).
+    """
+    pairs = discharges.match_motor_units(labelled.discharges, decoded.discharges, decoded.fs)
+    found = [decoded.discharges[k] if k >= 0 else [] for k in pairs["found"]]
+    trains = {"labelled": labelled.discharges, "decoded": found}
+    table = pairs[["motor_unit", "found", "rate_of_agreement", "lag_ms"]]
+    return table.assign(
+        **{f"n_{name}": [len(t) for t in every] for name, every in trains.items()},
+        **{
+            f"cov_{name}": [discharges.interval_cov(t, decoded.fs) for t in every]
+            for name, every in trains.items()
+        },
+    )
