@@ -103,7 +103,14 @@ def decode_every_sample(predict, emg, run, offsets, fs):
     -------
     list of numpy.ndarray of int64
         Discharge times of each motor unit as 0-based samples of `emg`.
+
+    Raises
+    ------
+    ValueError
+        When `emg` holds a sample that is not finite.
     """
+    if not np.isfinite(emg).all():
+        raise ValueError("emg holds a sample that is not finite: interpolate it before decoding")
     n_samples = emg.shape[1]
     starts = segment.window_starts(n_samples, run.window, 1)
     (low,), (high,) = segment.label_borders(starts[:1], run.window, run.span, run.step)
