@@ -16,25 +16,67 @@ LONG_GAP = 1.5  # times the median of the intervals around
 N_AROUND = 10  # intervals that the median is of
 
 
-def motor_unit_table(recording, fitted=None):
+def fittable(recording, mask=None):
+    """Motor units with enough discharges for a filter: two, one of them away from the ends.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    mask : numpy.ndarray of bool, shape (samples,), optional
+        Training samples, in which they have to lie; default all.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (motor units,)
+    """
+    border = MotorUnitFilter.largest_lag + MotorUnitFilter.n_lags // 2
+    last = recording.n_samples - border
+    mask = np.ones(recording.n_samples, bool) if mask is None else mask
+    trains = [times[mask[times]] for times in recording.discharges]
+    found = [len(t) > 1 and ((t >= border) & (t <= last)).any() for t in trains]
+    return np.array(found, dtype=bool)
+
+
+def with_units(recording, kept):
+    """The recording with some of its motor units.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    kept : array_like of bool, shape (motor units,)
+    """
+    trains = [times for times, one in zip(recording.discharges, kept, strict=True) if one]
+    return replace(recording, discharges=trains, pnr=recording.pnr[np.asarray(kept, bool)])
+
+
+def _sources(recording):
+    """Source and threshold of the filter of each motor unit; zeros where it cannot be fitted."""
+    kept = fittable(recording)
+    sources = np.zeros((len(kept), recording.n_samples), dtype=np.float32)
+    thresholds = np.zeros(len(kept))
+    if kept.any() or not len(kept):  # without a motor unit the filter says what to do
+        fitted = MotorUnitFilter().fit(with_units(recording, kept))
+        sources[kept], thresholds[kept] = fitted.source(recording.emg), fitted.thresholds_
+    return sources, thresholds
+
+
+def motor_unit_table(recording):
     """What each motor unit is like.
 
     Parameters
     ----------
     recording : recording.Recording
-    fitted : cbss.MotorUnitFilter, optional
-        Fitted to it; default: done here.
 
     Returns
     -------
     pandas.DataFrame
         Per motor unit: motor_unit, n_discharges, rate_pps and interval_cov (of the intervals below
         0.4 s), doublets (intervals below `DOUBLET_S`), pnr_db and silhouette, both of the source of
-        the filter, whatever the file says. With a force: recruitment and derecruitment, the force
-        at the first and last discharge, mean over the contractions (`BOUT_PAUSE_S`).
+        the filter, whatever the file says, NaN for motor units that are not `fittable`. With a
+        force: recruitment and derecruitment, the force at the first and last discharge, mean over
+        the contractions (`BOUT_PAUSE_S`).
     """
-    sources = (fitted or MotorUnitFilter().fit(recording)).source(recording.emg)
-    rows, fs = [], recording.fs
+    rows, fs, (sources, _) = [], recording.fs, _sources(recording)
     for unit, (times, source) in enumerate(zip(recording.discharges, sources, strict=True)):
         row = {
             "motor_unit": unit,
@@ -61,7 +103,7 @@ def _thresholds(times, recording):
     return {"recruitment": float(first), "derecruitment": float(last)}
 
 
-def suspicious_discharges(recording, fitted=None):
+def suspicious_discharges(recording):
     """Discharges that look wrong, by rule.
 
     *Too close*: of two discharges less than `DOUBLET_S` apart the one where the source of the
@@ -71,8 +113,8 @@ def suspicious_discharges(recording, fitted=None):
 
     Parameters
     ----------
-    recording, fitted
-        As for `motor_unit_table`.
+    recording : recording.Recording
+        Motor units that are not `fittable` are passed over.
 
     Returns
     -------
@@ -81,10 +123,9 @@ def suspicious_discharges(recording, fitted=None):
         "missed"), source (of the filter, about 1 at a discharge), action ("remove", "keep" or
         "add").
     """
-    fitted = fitted or MotorUnitFilter().fit(recording)
-    sources, fs, rows = fitted.source(recording.emg), recording.fs, []
-    for unit, (times, source) in enumerate(zip(recording.discharges, sources, strict=True)):
-        threshold = fitted.thresholds_[unit]
+    fs, rows = recording.fs, []
+    units = zip(recording.discharges, *_sources(recording), strict=True)
+    for unit, (times, source, threshold) in enumerate(units):
         close = [
             (sample, "too close", "remove" if source[sample] < threshold else "keep")
             for sample in _lower_of_close(times, source, fs)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import welch
 
-FLAT_MS = 3.0  # equal samples for so long; sound channels have not been seen to
+FLAT_MS, FLAT_SAMPLES = 3.0, 5  # equal for so long, both; sound channels have not been seen to
 LARGEST_FLAT = 0.01  # share of the time that a channel may be flat
 LARGEST_CLIPPED = 1e-3  # share of the samples at the largest or smallest value of the channel
 LEAST_RMS, LARGEST_RMS = 0.05, 5.0  # of the channels' median
@@ -109,7 +109,7 @@ def _line(f, power, frequency):
 
 def _flat_share(recording):
     """Share of the time in which a channel keeps its value for `FLAT_MS` or longer."""
-    n = max(2, round(FLAT_MS * recording.fs / 1000))
+    n = max(FLAT_SAMPLES, round(FLAT_MS * recording.fs / 1000))
     shares = []
     for channel in recording.emg:
         changes = np.flatnonzero(np.diff(channel, prepend=np.nan, append=np.nan) != 0)
@@ -126,8 +126,9 @@ def _clipped_share(emg):
 
 def _bridged(emg, rms, dead):
     """The channel that each one hardly differs from, -1 for none."""
-    power, mean = rms**2, emg.mean(axis=1, dtype=float)
-    products = emg @ emg.T / emg.shape[1] - np.outer(mean, mean)
+    power, mean = rms**2, emg.mean(axis=1, keepdims=True, dtype=float)
+    centred = emg - mean.astype(np.float32)
+    products = centred @ centred.T / emg.shape[1]
     differences = power[:, None] + power - 2 * products
     alike = differences < LEAST_DIFFERENCE**2 * np.sqrt(np.outer(power, power))
     alike &= ~(dead[:, None] | dead) & ~np.eye(len(emg), dtype=bool)

@@ -58,8 +58,9 @@ def fit(recording, run, fold=None, progress=False):
     recording : recording.Recording
     run : decoders.Run
     fold : segment.Fold, optional
-        Of `segment.cut`. Default: every window, to train on and to judge the weights by. Nothing
-        is left to tell when a network has learnt enough, so cross-validate the run first.
+        Of `segment.cut`. Default: every window, to train on (with `train_seconds` those near the
+        middle) and to judge the weights by. Nothing is left to tell when a network has learnt
+        enough, so cross-validate the run first.
     progress : bool
         Show a progress bar over the epochs.
 
@@ -79,6 +80,8 @@ def fit(recording, run, fold=None, progress=False):
     if fold is None:
         every = np.arange(len(starts))
         fold = segment.Fold(every, every, every[:0])
+        if run.train_seconds is not None:
+            fold = segment.shorten(fold, starts, recording, run.step, run.train_seconds)
     with tqdm(total=run.epochs, desc=run.network, disable=not progress) as bar:
         return finish([_training(recording, run, starts, fold, bar)], run.seed)[0]
 

@@ -204,6 +204,31 @@ def test_onsets_are_taken_where_samples_are_not_told(tmp_path):
         read_spikes(path, 2048)
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([0.5, 1024, ""], "events.tsv has a discharge without unit_id"),
+        ([0.5, 1024, "n/a"], "events.tsv has a discharge without unit_id"),
+        ([0.5, 1024.5, 0], "events.tsv, unit 0 holds 1024.5, expected whole"),
+        (["n/a", "n/a", 0], "events.tsv, unit 0 holds nan"),
+    ],
+)
+def test_events_that_cannot_be_right_are_named(tmp_path, row, message):
+    head = ["onset", "sample", "unit_id", "event_type"]
+    tsv(tmp_path / "events.tsv", head, [*row, "motor-unit-spike"])
+    with pytest.raises(ValueError, match=message):
+        read_spikes(tmp_path / "events.tsv", 2048)
+
+
+def test_samples_that_are_not_at_their_onsets_are_said(tmp_path):
+    head = ["onset", "sample", "unit_id", "event_type"]
+    rows = [[f"{s / 2048:.6f}", s + 1, f"{s}.0", "motor-unit-spike"] for s in (100, 30, 4)]
+    tsv(tmp_path / "events.tsv", head, *rows)
+    with pytest.warns(UserWarning, match="samples are 1 beyond the onsets at 2048 Hz"):
+        found = read_spikes(tmp_path / "events.tsv", 2048)
+    assert [times.tolist() for times in found] == [[5], [31], [101]]  # units by their number
+
+
 def test_a_folder_with_several_recordings_lists_them(root):
     emg = root / "sub-01" / "emg"
     other = edf(emg / "sub-01_task-hold_recording-bipolar_emg.bdf", {"VL": ("V", wave(0))}, "bdf")

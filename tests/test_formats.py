@@ -195,10 +195,14 @@ SECONDS, MS, NUMBERS = np.arange(40) / FS, np.arange(40) * 1e3 / FS, np.arange(4
         ("", [NUMBERS, *EMG], "\t", ","),
         ("x y z", [SECONDS, *EMG], " ", "."),
         ("", EMG.T, ",", "."),
+        ("a,b,", [*EMG, [None] * 40], ",", "."),
     ],
 )
 def test_tables_with_and_without_names_and_times(tmp_path, head, columns, separator, decimal):
-    rows = [separator.join(f"{x:.9f}" for x in row) for row in np.transpose(columns)]
+    rows = [
+        separator.join("" if x is None else f"{x:.9f}" for x in row)
+        for row in np.transpose(columns)
+    ]
     text = "\n".join([*([head] if head else []), *(row.replace(".", decimal) for row in rows)])
     (tmp_path / "a.csv").write_text(text, encoding="utf-8-sig")
     np.testing.assert_allclose(load(tmp_path / "a.csv", fs=FS, unit="uV").emg, EMG, rtol=1e-6)
@@ -210,7 +214,11 @@ def test_tables_with_and_without_names_and_times(tmp_path, head, columns, separa
         (np.arange(40) / 1000, "time", "column 'time' counts by 0.001 for fs=2048 Hz; expected"),
         (np.arange(40) / 1000, "x", "column 'x' counts by 0.001 for fs=2048 Hz"),
         (SECONDS**2, "Time [s]", r"column 'Time \[s\]' counts by"),
+        (SECONDS.round(3), "Zeit", "column 'Zeit' counts by"),
+        (SECONDS.round(3), "x", "column 'x' counts by"),
+        ([""] * 40, "x", "emg holds nan at channel 0"),
         (["a"] * 40, "x", "column 'x' holds 'a', expected numbers"),
+        (["1,2"] * 40, "made by x", "line 1 has 3 names for 4 columns: take out comments"),
     ],
 )
 def test_times_that_do_not_fit_are_refused(tmp_path, first, head, message):

@@ -178,6 +178,10 @@ def test_a_recording_is_decoded_to_the_sample(network, two_units, trained):
     with pytest.raises(ValueError, match="has 15 channels, the decoder 16"):
         fitted.decode_recording(fewer)
     fitted.decode_recording(dataclasses.replace(two_units, grid=None))  # cannot be told
+    emg = two_units.emg.copy()
+    emg[3, 4000] = np.nan
+    with pytest.raises(ValueError, match="not finite|every sample finite"):
+        fitted.decode(emg)
 
 
 def test_an_exported_decoder_finds_the_same_discharges(decoder, two_units, trained):

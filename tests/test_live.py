@@ -244,6 +244,8 @@ def test_two_terminals_and_a_receiver_that_is_killed(name, exported, two_units, 
 def test_an_error_is_one_line(tmp_path):
     done = subprocess.run([*COMMAND, "--replay", "x.txt"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("error: x.txt: no such file")
+    done = subprocess.run([*COMMAND, "--calibrate", "0"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("error: 0 s to record: above 0")
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
@@ -264,8 +266,9 @@ def test_a_stream_is_recorded(name, planted):
 @pytest.mark.slow
 def test_calibration_in_place(planted, tmp_path):
     run = Run("ML-DCNN", 20, 10, epochs=2, split="blocked", learning_rate=2e-3)
-    quality = live.calibrate(planted.crop(0, 4), tmp_path / "decoder.onnx", run, progress=False)
-    decoder = Decoder(tmp_path / "decoder.onnx")
+    path = tmp_path / "not" / "there" / "decoder.onnx"
+    quality = live.calibrate(planted.crop(0, 4), path, run, progress=False)
+    decoder = Decoder(path)
     assert len(quality) == len(decoder.motor_units) >= 2 and quality["silhouette"].min() > 0.87
 
 

@@ -3,7 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hdsemg_nb.motor_units import corrected, motor_unit_table, suspicious_discharges
+from hdsemg_nb.motor_units import (
+    corrected,
+    fittable,
+    motor_unit_table,
+    suspicious_discharges,
+    with_units,
+)
 
 
 @pytest.fixture
@@ -68,3 +74,21 @@ def test_a_true_doublet_is_listed_and_kept(planted):
     doublet = replace(planted, emg=emg, discharges=[unit, *planted.discharges[1:]])
     found = suspicious_discharges(doublet)
     assert found["rule"].tolist() == ["too close"] and found["action"].tolist() == ["keep"]
+
+
+def test_motor_units_that_hardly_discharge_are_passed_over(with_force):
+    trains = [[], *with_force.discharges, [5000], [0, 10], [7000, 7030]]
+    few = replace(with_force, discharges=trains, pnr=None)
+    assert fittable(few).tolist() == [False, True, True, True, False, False, True]
+    table = motor_unit_table(few)
+    assert table["n_discharges"].tolist() == [len(times) for times in trains]
+    assert table["pnr_db"].isna().tolist() == [True, False, False, False, True, True, False]
+    same = motor_unit_table(with_units(few, fittable(few)))
+    np.testing.assert_array_equal(same["pnr_db"], table["pnr_db"].dropna())
+    found = suspicious_discharges(few).set_index("motor_unit")
+    assert found.loc[5, "action"] == "keep"  # not judged
+    silent = replace(few, discharges=[[], []], pnr=None)
+    assert motor_unit_table(silent)["n_discharges"].tolist() == [0, 0]
+    assert len(suspicious_discharges(silent)) == 0
+    with pytest.raises(ValueError, match="no motor units to fit a filter to: `decompose` it first"):
+        motor_unit_table(replace(few, discharges=(), pnr=None))

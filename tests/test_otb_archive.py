@@ -115,6 +115,7 @@ def test_otb_plus_force(tmp_path):
         (dict(bits=24), "ad_bits=24: only 16 is read; export as .mat"),
         (dict(adapters=[adapter(0, 64, "IN 1", gain=0)]), "gain of 0, expected above 0"),
         (dict(adapters=[adapter(0, 60, "IN 1")]), "has electrodes 1 to 64, the file 60"),
+        (dict(adapters=[adapter(90, 64, "IN 1")]), "places a channel at 153, DeviceTotal.*=64"),
         ({"20260101.sig": b"abc"}, r"20260101\.sig has 3 bytes, not whole samples of 134"),
         ({"20260101.xml": "<Device"}, "20260101.xml is no XML"),
         ({"20260101.xml": "<Device/>"}, "Device has SampleFrequency=None, expected a number"),

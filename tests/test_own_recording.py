@@ -1,5 +1,6 @@
 import dataclasses
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,20 @@ def test_the_last_third_is_the_new_recording(saved, planted):
     np.testing.assert_array_equal(same.emg, other.emg)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda one: dict(fs=1000), "fs=1000 Hz, but the decoder was trained at 2048 Hz"),
+        (lambda one: dict(emg=one.emg[:9], grid=None), "has 9 channels, the decoder 16"),
+    ],
+)
+def test_another_kind_of_recording_is_refused_when_it_is_read(saved, planted, change, message):
+    other = saved.with_name("other.mat")
+    datasets.save_mat(dataclasses.replace(planted, **change(planted)), other)
+    with pytest.raises(ValueError, match=rf"other\.mat does not fit .*Versuch 1\.mat: .*{message}"):
+        own.read(str(saved), str(other))
+
+
 def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
     emg = planted.emg.copy()
     emg[3] = emg[7] = 0
@@ -54,15 +69,16 @@ def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
     assert "channels 3, 5" in own.sentence(checked, [3, 5])
     alike = own.repaired_alike(planted, [5])  # bad in training, sound in the new one
     assert not np.allclose(alike.emg[5], planted.emg[5])
+    assert (own.repaired_alike(one, [3], not_bad=[7]).emg[7] == 0).all()
     own.draw_check(dataclasses.replace(one, grid=None), checked, "out", "note")
 
 
 def test_from_decoders_to_files(planted, tmp_path):
-    scores = own.compare(planted, tested_folds=1)
+    scores = own.compare(planted, own.runs(tested_folds=1))
     assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS]
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
     assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
-    decoder, shown = own.train_and_export(planted, OURS, scores, tmp_path / "out")
+    decoder, shown = own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
     assert shown.loc["training signal"].item() == "8.0 s, all of the recording"
     card = (tmp_path / "out" / "decoder.md").read_text()
     assert "| training signal | 8.0 s, all of the recording |" in card
@@ -73,7 +89,7 @@ def test_from_decoders_to_files(planted, tmp_path):
     assert all((tmp_path / "out" / name).exists() for name in files)
     again = datasets.load(tmp_path / "out" / "discharges.mat")
     assert [t.tolist() for t in again.discharges] == [t.tolist() for t in decoded.discharges]
-    fitted, card = own.train_and_export(planted, FILTER, scores, tmp_path / "out")
+    fitted, card = own.train_and_export(planted, own.RUNS[FILTER], scores, tmp_path / "out")
     assert not (tmp_path / "out" / "decoder.onnx").exists()  # of the network before
     assert "not exported" in card.loc["labels changed by the export"].item()
     assert fitted.decode_recording(planted).n_motor_units == planted.n_motor_units
@@ -93,15 +109,42 @@ def test_decoded_motor_units_are_compared_with_the_labels_that_agree(planted):
     assert own.against_labels(planted, bare).startswith("The new recording holds no discharge")
 
 
-def test_decoders_are_refused_before_anything_runs():
-    own.check_decoders(FILTER, [], 2)
-    own.check_decoders("ML-DCNN", ["ML-DCNN"], 5)
-    with pytest.raises(ValueError, match=r"decoder='ML-DCNN' must be .*MUF-Net.*networks=\[\]"):
-        own.check_decoders("ML-DCNN", [], 2)
+def test_runs_are_refused_before_anything_takes_time():
+    assert [*own.runs(["ML-DCNN"], "MT-DCNN")] == [FILTER, ADAPTIVE, OURS, "ML-DCNN", "MT-DCNN"]
+    assert own.runs(["ML-DCNN"])["ML-DCNN"] == Run("ML-DCNN", 60, 20, split="blocked")
     with pytest.raises(ValueError, match="'ML_DCNN'. Did you mean 'ML-DCNN'"):
-        own.check_decoders(OURS, ["ML_DCNN"], 2)
+        own.runs(["ML_DCNN"])
+    with pytest.raises(ValueError, match="Unknown decoder 'nonsense'"):
+        own.runs(decoder="nonsense")
     with pytest.raises(ValueError, match="tested_folds=9"):
-        own.check_decoders(OURS, [], 9)
+        own.runs(tested_folds=9)
+
+
+def test_motor_units_left_out_and_a_correction_shown(planted):
+    fewer = own.without(planted, [1])
+    assert [len(t) for t in fewer.discharges] == [len(planted.discharges[k]) for k in (0, 2)]
+    with pytest.raises(ValueError, match=r"left_out=\[3\]: motor units are 0 to 2"):
+        own.without(planted, [0, 3])
+    table = own.correction(fewer, dataclasses.replace(fewer, discharges=[[5], [6, 9]]))
+    assert table["n_corrected"].tolist() == [1, 2]
+
+
+def test_a_motor_unit_that_rests_in_a_fold_is_left_out_of_it(planted):
+    test_and_validation = planted.discharges[2] < 0.38 * planted.n_samples
+    trains = [*planted.discharges[:2], planted.discharges[2][test_and_validation], [5000]]
+    rests = dataclasses.replace(planted, discharges=trains, pnr=None)
+    with pytest.warns(UserWarning, match=r"motor units \[3\] have fewer than two discharges"):
+        rests = own.with_motor_units(rests)
+    assert rests.n_motor_units == 3
+    runs = {FILTER: own.runs(tested_folds=2)[FILTER]}
+    scores = own.compare(rests, runs)
+    assert scores.loc[FILTER, "motor_units"] == 2.5  # two in the first fold, three in the second
+    assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
+    with pytest.raises(ValueError, match="no motor unit has two discharges in the time to train"):
+        own.compare(own.with_units(rests, [False, False, True]), runs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert own.with_motor_units(planted).n_motor_units == 3
 
 
 def test_advice_names_the_best_the_quickest_and_the_soonest():
@@ -116,14 +159,7 @@ def test_advice_names_the_best_the_quickest_and_the_soonest():
     text = own.advice(scores, "c")
     assert "the b agrees best" in text and "the a trains fastest" in text
     assert "The b decides soonest" in text and "Trained on all is the c (" in text
-
-
-def test_a_network_of_the_paper_is_trained_under_its_protocol(planted, monkeypatch):
-    asked = []
-    monkeypatch.setattr(own, "RUNS", {})
-    monkeypatch.setattr(own, "_fold_scores", lambda one, run, *_: asked.append(run) or {"f1": 1})
-    own.compare(planted, ["ML-DCNN"], tested_folds=1)
-    assert asked == [Run("ML-DCNN", 60, 20, split="blocked", tested_folds=1)]
+    assert "raise tested_folds" in own.advice(scores.assign(rate_of_agreement=np.nan), "c")
 
 
 def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
@@ -147,7 +183,8 @@ def test_the_columns_of_every_table_are_explained(planted):
         motor_unit_table(dataclasses.replace(planted, force=np.zeros(planted.n_samples))),
         suspicious_discharges(planted),
         own.against_labels(planted, planted).reset_index(),
-        own.compare(planted, tested_folds=1),
+        own.compare(planted, own.runs(tested_folds=1)),
+        own.correction(planted, planted).reset_index(),
     ]
     assert {name for table in tables for name in table} - obvious == set(COLUMNS)
 

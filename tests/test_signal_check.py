@@ -37,6 +37,20 @@ def test_each_fault_is_named(planted):
     assert ["25 % of the channels are bad" in notes[0], "Mains are kept" in notes[1]] == [True] * 2
 
 
+def test_a_large_offset_bridges_nothing_and_hides_nothing(planted):
+    offset = 1e5 * (1 + RNG.random((16, 1)))
+    emg = planted.emg.astype(float)
+    assert (check_signal(replace(planted, emg=emg + offset))[0]["problem"] == "").all()
+    emg[12] = emg[13] + RNG.normal(0, 0.01, planted.n_samples)
+    problems = check_signal(replace(planted, emg=emg + offset))[0]["problem"]
+    assert np.flatnonzero(problems == "bridged").tolist() == [12, 13]
+
+
+def test_coarse_steps_at_a_low_rate_are_not_flat(planted):
+    coarse = replace(planted, emg=RNG.normal(0, 20, planted.emg.shape).round(-1), fs=500)
+    assert not (check_signal(coarse)[0]["problem"] == "flat").any()
+
+
 @pytest.mark.parametrize("factor", [1e-3, 1e4])
 def test_an_implausible_unit_is_said(planted, factor):
     (note,) = check_signal(replace(planted, emg=factor * planted.emg)).notes

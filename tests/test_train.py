@@ -220,6 +220,14 @@ def test_filter_is_scored_discharge_by_discharge_on_held_out_time(planted):
     assert table["f1"].mean() > 0.9
 
 
+def test_without_a_fold_all_of_the_signal_is_trained_on_or_so_much_of_it(planted):
+    run = Run("linear classifier", 20, 20, epochs=1)
+    assert len(train.fit(planted, run).windows("train")) == planted.n_samples // 20
+    short = train.fit(planted, dataclasses.replace(run, train_seconds=1)).fold
+    middle = planted.n_samples / 40
+    assert len(short.train) == round(2048 / 20) and abs(short.train.mean() - middle) < 1
+
+
 def test_no_motor_unit_is_refused(planted):
     with pytest.raises(ValueError, match="no discharge times"):
         cross_validate(dataclasses.replace(planted, discharges=(), pnr=None), RUN, False)

@@ -1,5 +1,6 @@
 """Notebook 09: from the reader's own file to a decoder that runs."""
 
+import warnings
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -7,13 +8,16 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, NETWORKS, OURS, Run
+from hdsemg_nb.decoders.fitted import channel_names, check_kind
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import Decoder, export
+from hdsemg_nb.motor_units import fittable, with_units
 from hdsemg_nb.signal_check import check_signal, repair
 
 RUNS = {  # blocked folds: nothing of the training is in the test
@@ -28,22 +32,30 @@ LIMITS = (
 )
 
 
-def check_decoders(decoder, networks, tested_folds):
-    """Refuse, before anything runs, decoders that cannot be compared, and any other `decoder`.
+def runs(networks=(), decoder=OURS, tested_folds=None):
+    """The runs to compare, checked before anything takes time.
+
+    Parameters
+    ----------
+    networks : sequence of str
+        Of the paper, trained under its protocol, beside the filters and MUF-Net.
+    decoder : str
+        That is to be trained on everything.
+    tested_folds : int, optional
+        Of five; default all.
+
+    Returns
+    -------
+    dict of str to decoders.Run
 
     Raises
     ------
     ValueError
+        When a name or a number cannot be right.
     """
-    runs = _runs(networks, tested_folds)
-    if decoder not in runs:
-        known = f"one of {[*RUNS]}, or of the networks compared, networks={list(networks)}"
-        raise ValueError(f"decoder={decoder!r} must be {known}")
-
-
-def _runs(networks, tested_folds):
-    runs = RUNS | {name: Run(name, 60, 20, split="blocked") for name in networks}
-    return {name: replace(run, tested_folds=tested_folds) for name, run in runs.items()}
+    names = dict.fromkeys([*RUNS, *networks, decoder])
+    known = {name: RUNS.get(name) or Run(name, 60, 20, split="blocked") for name in names}
+    return {name: replace(run, tested_folds=tested_folds) for name, run in known.items()}
 
 
 def read(file, new_file, **about):
@@ -61,11 +73,21 @@ def read(file, new_file, **about):
     Returns
     -------
     tuple of recording.Recording
+
+    Raises
+    ------
+    ValueError
+        When a decoder trained on the first cannot take the new one.
     """
     about = {name: value for name, value in about.items() if value}
     recording = datasets.load(file, **about) if file else datasets.fetch_sample()
     if new_file:
-        return recording, datasets.load(new_file, **about)
+        new = datasets.load(new_file, **about)
+        try:
+            check_kind(new, recording.fs, channel_names(recording))
+        except ValueError as error:
+            raise ValueError(f"{new_file} does not fit {file or 'the sample'}: {error}") from error
+        return recording, new
     border = recording.duration * 2 / 3
     parts = recording.crop(0, border), recording.crop(border, recording.duration)
     start = f"from sample {parts[0].n_samples} on ({parts[0].duration:.2f} s)"
@@ -121,14 +143,17 @@ def sentence(checked, bad):
     return ". ".join([done, *checked.notes]) + "."
 
 
-def repaired_alike(new, bad):
+def repaired_alike(new, bad, not_bad=()):
     """A new recording with the channels interpolated that are bad in it or were in training."""
-    return repair(new, bad_channels(check_signal(new), also_bad=bad))
+    return repair(new, bad_channels(check_signal(new), bad, not_bad))
 
 
 @plt.rc_context(STYLE)
 def draw_check(recording, checked, output, note):
-    """The signal of each electrode: amplitude, noise and mains over the grid, problems crossed."""
+    """The signal of each electrode: amplitude, noise and mains over the grid, problems crossed.
+
+    The colours end at the largest value of a channel without a problem.
+    """
     figure, axes = plt.subplots(1, 3, figsize=(TWO_COLUMNS, 85 * MM))
     table, grid = checked.channels, grid_of(recording)
     shown = {
@@ -137,38 +162,76 @@ def draw_check(recording, checked, output, note):
         "mains_percent": "Mains (% of the power)",
     }
     for ax, (name, label) in zip(axes, shown.items(), strict=True):
-        draw_grid_image(ax, grid, table[name], label)
-        rows, columns = grid.electrodes[table["problem"] != ""].T
+        bad = table["problem"] != ""
+        draw_grid_image(ax, grid, table[name].clip(upper=table.loc[~bad, name].max()), label)
+        rows, columns = grid.electrodes[bad].T
         ax.plot(columns, rows, "x", color=DISCHARGE, ms=5)
     return save(figure, "signal_check", output, f"{note}; crosses: channels with a problem")
 
 
 def with_motor_units(recording):
-    """The recording with motor units: those of its file, else by blind source separation."""
-    return recording if recording.n_motor_units else cbss.decompose(recording).recording
+    """The recording with motor units: those of its file, else by blind source separation.
+
+    Warns
+    -----
+    UserWarning
+        Names those left out because they have too few discharges to train on.
+    """
+    found = recording if recording.n_motor_units else cbss.decompose(recording).recording
+    few = np.flatnonzero(~fittable(found)).tolist()
+    if few:
+        why = "have fewer than two discharges: left out, the others are numbered anew"
+        warnings.warn(f"motor units {few} {why}", stacklevel=2)
+    return _trainable(found)
 
 
-def compare(recording, networks=(), tested_folds=None):
+def without(recording, left_out):
+    """The recording without the motor units of these numbers; the others are numbered anew."""
+    numbers = range(recording.n_motor_units)
+    if unknown := set(left_out) - set(numbers):
+        raise ValueError(f"left_out={sorted(unknown)}: motor units are 0 to {numbers[-1]}")
+    return with_units(recording, [k not in left_out for k in numbers])
+
+
+def correction(before, after):
+    """Discharges of each motor unit before and after a correction."""
+    counts = [[*map(len, one.discharges)] for one in (before, after)]
+    table = pd.DataFrame(dict(zip(["n_as_read", "n_corrected"], counts, strict=True)))
+    return table.rename_axis("motor_unit")
+
+
+def _trainable(recording, mask=None):
+    """The recording with the motor units that have enough discharges in the training samples."""
+    kept = fittable(recording, mask)
+    if not kept.any():
+        raise ValueError(
+            "no motor unit has two discharges in the time to train on: take a longer recording"
+        )
+    return with_units(recording, kept)
+
+
+def compare(recording, runs):
     """Decoders on blocked folds of a recording, discharge by discharge.
+
+    A motor unit with fewer than two discharges in the training time of a fold is left out of it.
 
     Parameters
     ----------
     recording : recording.Recording
-    networks : sequence of str
-        Of the paper, trained under its protocol, beside the filters and MUF-Net.
-    tested_folds : int, optional
-        Of five; default all.
+    runs : dict of str to decoders.Run
+        Of `runs`.
 
     Returns
     -------
     pandas.DataFrame
         Per decoder: f1 (of windows of 20 samples), rate_of_agreement (within 0.5 ms),
-        interval_error_ms (root mean square), all means over motor units and folds;
+        interval_error_ms (root mean square), all means over motor units and folds; motor_units
+        (trained, mean over folds);
         training_seconds (of one fold); delay_ms (from a discharge to the end of the signal that its
         decision needs); computing_percent (of one core, to decode in real time).
     """
     rows = []
-    for name, run in _runs(networks, tested_folds).items():
+    for name, run in runs.items():
         starts, folds = segment.cut(recording, run)
         scores = pd.DataFrame([_fold_scores(recording, run, starts, fold) for fold in folds])
         rows.append({"decoder": name, **scores.mean()})
@@ -176,7 +239,8 @@ def compare(recording, networks=(), tested_folds=None):
 
 
 def _fold_scores(recording, run, starts, fold):
-    began = process_time()
+    mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
+    recording, began = _trainable(recording, mask), process_time()
     fitted = train.fit(recording, run, fold)
     trained = process_time()
     found = fitted.decode(recording.emg)
@@ -190,6 +254,7 @@ def _fold_scores(recording, run, starts, fold):
         "f1": metrics.recording_scores(windows)["f1"],
         "rate_of_agreement": trains["roa_0.5_ms"].mean(),
         "interval_error_ms": trains["interval_error_ms"].mean(),
+        "motor_units": recording.n_motor_units,
         "training_seconds": trained - began,
         "delay_ms": 1000 * fitted.look_ahead / recording.fs,
         "computing_percent": 100 * (decoded - trained) / recording.duration,
@@ -198,6 +263,8 @@ def _fold_scores(recording, run, starts, fold):
 
 def advice(scores, decoder):
     """Which decoder to take for what, from the table of `compare`, and which one is trained."""
+    if scores["rate_of_agreement"].isna().all():
+        return "No motor unit discharges in the folds tested: raise tested_folds to compare."
     best = scores["rate_of_agreement"].idxmax()
     alike = scores["rate_of_agreement"] >= scores["rate_of_agreement"].max() - CLOSE
     quick = scores.loc[alike, "training_seconds"].idxmin()
@@ -212,8 +279,8 @@ def advice(scores, decoder):
     )
 
 
-def train_and_export(recording, name, scores, folder):
-    """Train a decoder on the whole recording, export it, and write its card beside it.
+def train_and_export(recording, run, scores, folder):
+    """Train a network on the whole recording, export it, and write its card beside it.
 
     Returns
     -------
@@ -222,17 +289,15 @@ def train_and_export(recording, name, scores, folder):
     card : pandas.DataFrame
     """
     began, path = perf_counter(), paths.made(folder) / "decoder.onnx"
-    fitted = train.fit(
-        recording, RUNS.get(name) or Run(name, 60, 20, split="blocked"), progress=True
-    )
+    fitted = train.fit(recording, run, progress=True)
     path.unlink(missing_ok=True)  # of an earlier call: the card would not be its own
-    exported = name in NETWORKS and export(fitted, path)["onnxruntime"]
+    exported = run.network in NETWORKS and export(fitted, path)["onnxruntime"]
     card = {
-        "decoder": f"{name}, window {fitted.run.window}, step {fitted.run.step} samples",
+        "decoder": f"{run.network}, window {run.window}, step {run.step} samples",
         "trained on": repr(recording),
         "training signal": f"{recording.duration:.1f} s, all of the recording",
         "seconds used": f"{perf_counter() - began:.1f}",
-        **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[name].items()},
+        **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[run.network].items()},
         "labels changed by the export": f"{100 * exported.flipped_share:.2f} %"
         if exported
         else "not exported: decodes in Python, and is fitted again in a second",

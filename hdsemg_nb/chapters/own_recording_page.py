@@ -29,9 +29,12 @@ COLUMNS = {  # in the tables of the notebook
     "rule": f"too close: less than {1000 * DOUBLET_S:g} ms from another; missed: a peak of the "
     "source in a long interval",
     "source": "height of the source there, about 1 at a discharge",
+    "n_as_read": "discharges before the correction",
+    "n_corrected": "and after it",
     "f1": "F1 of the windows of 20 samples, at most 1",
     "rate_of_agreement": "discharges in both spike trains, as a share of those in either",
     "interval_error_ms": "root mean square error of the inter-discharge intervals (ms)",
+    "motor_units": "trained, mean over the folds",
     "training_seconds": "of one fold",
     "delay_ms": "signal after a discharge that its decision waits for (ms), without computation",
     "computing_percent": "of one processor core, to decode in real time",

@@ -19,7 +19,7 @@ def load_array(path, fs=None, unit=None):
     The longer axis is time: a recording has more samples than channels. Of an .npz the array "emg"
     is read, or the only one. A table has one column, or row, for each channel, separated by comma,
     semicolon, tab or blanks, with or without names above; a first column with the time or number of
-    each sample is recognised by its even steps, checked against `fs` and left out.
+    each sample is recognised because it never falls, checked against `fs` and left out.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def load_array(path, fs=None, unit=None):
     FileNotFoundError
         When there is no such file.
     ValueError
-        When `fs` or `unit` is missing, the array is not of two axes or square, or a column of times
-        does not fit `fs`; names the file.
+        When `fs` or `unit` is missing, the array is not of two axes or square, a table has fewer
+        names than columns, or its column of times does not fit `fs`; names the file.
     """
     with naming(path):
         if fs is None or unit is None:
@@ -81,13 +81,17 @@ def _table(path, fs):
         )
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read as a table ({error})") from error
-    table = table.dropna(axis="columns", how="all")  # a separator ends each line
+    if not isinstance(table.index, pd.RangeIndex):  # of the columns without a name
+        has = f"{table.shape[1]} names for {table.shape[1] + table.index.nlevels} columns"
+        raise ValueError(f"line 1 has {has}: take out comments, or name every column")
+    if table.iloc[:, -1].isna().all():  # a separator ends each line
+        table = table.iloc[:, :-1]
     wrong = [name for name in table if table[name].dtype.kind not in "iuf"]
     if wrong:
         raise ValueError(f"column {wrong[0]!r} holds {table[wrong[0]].iloc[0]!r}, expected numbers")
     values = table.to_numpy(float)
     is_time = named and _TIME.fullmatch(str(table.columns[0]).strip())
-    if len(values) > values.shape[1] > 1 and (is_time or _is_even(values[:, 0])):
+    if len(values) > values.shape[1] > 1 and (is_time or _rises(values[:, 0])):
         _check_time(values[:, 0], table.columns[0], fs)
         values = values[:, 1:]
     return values
@@ -101,15 +105,15 @@ def _is_numbers(line, separator):
     return True
 
 
-def _is_even(column):
-    """Whether a column counts in even steps, which no EMG does."""
-    steps = np.diff(column)
-    return steps[0] > 0 and np.allclose(steps, steps[0], rtol=0.01)
+def _rises(column):
+    """Whether a column rises and never falls, as time does and EMG does not."""
+    return column[-1] > column[0] and (np.diff(column) >= 0).all()
 
 
 def _check_time(column, name, fs):
     """The first column's mean step is a sample, 1 / fs in s, or that in ms."""
-    step = (column[-1] - column[0]) / (len(column) - 1)
-    if not _is_even(column) or not np.isclose(step, [1.0, 1 / fs, 1e3 / fs], rtol=1e-3).any():
+    steps = np.diff(column)
+    step, even = steps.mean(), np.allclose(steps, steps[0], rtol=0.01) and steps[0] > 0
+    if not even or not np.isclose(step, [1.0, 1 / fs, 1e3 / fs], rtol=1e-3).any():
         rule = f"expected even steps of 1/fs = {1 / fs:.6g} s, of 1 sample, or none at all"
-        raise ValueError(f"column {name!r} counts by {step:.6g} for fs={fs} Hz; {rule}")
+        raise ValueError(f"column {str(name)!r} counts by {step:.6g} for fs={fs} Hz; {rule}")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hdsemg_nb.datasets.edf import at_rate, header_unit, read_signals, stack
 from hdsemg_nb.datasets.files import chosen, force_fields, microvolts, naming
-from hdsemg_nb.recording import Grid, Recording
+from hdsemg_nb.recording import Grid, Recording, discharge_times
 from hdsemg_nb.signal_check import repair
 
 SPIKE = "motor-unit-spike"  # what events.tsv calls a discharge, as the MUnitQuest competition does
@@ -292,17 +292,37 @@ def read_spikes(path, fs):
     Raises
     ------
     ValueError
-        When a time is no number.
+        When a time is no whole number, or a discharge has no unit_id.
+
+    Warns
+    -----
+    UserWarning
+        When samples and onsets disagree: samples counted from 1, or at another rate.
     """
     table = _with(_table(path), ["onset", "sample", "unit_id", "event_type", "description"])
     table = table[(table.event_type == SPIKE) | (table.description == SPIKE)]
     if not len(table):
         return None
+    if (table.unit_id == "").any():
+        raise ValueError(f"{Path(path).name} has a discharge without unit_id: whose is it?")
     try:
-        by_onset = (table.onset.replace("", "nan").astype(float) * fs).round()
-        samples = table["sample"].replace("", "nan").astype(float).fillna(by_onset).astype(np.int64)
+        onsets, samples = (
+            table[name].replace("", "nan").astype(float) for name in ("onset", "sample")
+        )
     except ValueError as error:
         raise ValueError(f"{Path(path).name} has a time that is no number ({error})") from error
-    units = set(table.unit_id)
-    names = sorted(units, key=lambda x: (not x.isdigit(), int(x) if x.isdigit() else 0, x))
-    return [np.unique(samples[table.unit_id == name]) for name in names]
+    late = (samples - onsets * fs).median()
+    if abs(late) > 0.75:
+        says = f"samples are {late:.3g} beyond the onsets at {fs:g} Hz, counted from 1?"
+        warnings.warn(f"{Path(path).name}: {says} They are taken as they stand", stacklevel=2)
+    samples = samples.fillna((onsets * fs).round())
+    names = sorted(set(table.unit_id), key=_by_number)
+    trains = {name: np.unique(samples[table.unit_id == name]) for name in names}
+    return [discharge_times(x, f"{Path(path).name}, unit {name}") for name, x in trains.items()]
+
+
+def _by_number(name):
+    try:
+        return 0, float(name), name
+    except ValueError:
+        return 1, 0.0, name

@@ -35,24 +35,41 @@ class FittedDecoder:
         ValueError
             When the sampling frequency or the electrodes are others than in training.
         """
-        if recording.fs != self.fs:
-            raise ValueError(
-                f"fs={recording.fs:g} Hz, but the decoder was trained at {self.fs:g} Hz: resample "
-                "the recording, or train on one of its kind"
-            )
-        self._check_channels(channel_names(recording))
+        check_kind(recording, self.fs, self.channels)
         return replace(recording, discharges=self.decode(recording.emg), pnr=None)
 
-    def _check_channels(self, names):
-        """Refuse another number of channels, or channels that sit elsewhere on the grid."""
-        numbered = {names[0], self.channels[0]} & set(_numbered(1))
-        if len(names) != len(self.channels) or (not numbered and list(names) != [*self.channels]):
-            other = set(names) ^ set(self.channels)
-            raise ValueError(
-                f"the recording has {len(names)} channels, the decoder {len(self.channels)}, and "
-                f"they differ in {', '.join(sorted(other)[:5]) or 'their order'}: it needs the "
-                "electrodes of its training, in their order (`signal_check.repair` bad ones)"
-            )
+
+def check_kind(recording, fs, channels):
+    """Refuse a recording that a decoder cannot take.
+
+    Parameters
+    ----------
+    recording : recording.Recording
+    fs : float
+        Sampling frequency in Hz of the training.
+    channels : sequence of str
+        Names of its channels.
+
+    Raises
+    ------
+    ValueError
+        When the recording has another sampling frequency or number of channels, or channels that
+        sit elsewhere on the grid.
+    """
+    if recording.fs != fs:
+        raise ValueError(
+            f"fs={recording.fs:g} Hz, but the decoder was trained at {fs:g} Hz: resample "
+            "the recording, or train on one of its kind"
+        )
+    names = channel_names(recording)
+    numbered = {names[0], channels[0]} & set(_numbered(1))
+    if len(names) != len(channels) or (not numbered and names != [*channels]):
+        other = set(names) ^ set(channels)
+        raise ValueError(
+            f"the recording has {len(names)} channels, the decoder {len(channels)}, and "
+            f"they differ in {', '.join(sorted(other)[:5]) or 'their order'}: it needs the "
+            "electrodes of its training, in their order (`signal_check.repair` bad ones)"
+        )
 
 
 def channel_names(recording):
@@ -86,7 +103,14 @@ def decode_every_sample(predict, emg, run, offsets, fs):
     -------
     list of numpy.ndarray of int64
         Discharge times of each motor unit as 0-based samples of `emg`.
+
+    Raises
+    ------
+    ValueError
+        When `emg` holds a sample that is not finite.
     """
+    if not np.isfinite(emg).all():
+        raise ValueError("emg holds a sample that is not finite: interpolate it before decoding")
     n_samples = emg.shape[1]
     starts = segment.window_starts(n_samples, run.window, 1)
     (low,), (high,) = segment.label_borders(starts[:1], run.window, run.span, run.step)

@@ -32,10 +32,10 @@ def main():
         recording = fetch_sample() if given.replay == "sample" else load(given.replay)
         return live.send(recording, name, given.chunk, given.minutes)
     source = live.Source(given.name, given.type, given.source_id, given.host)
-    if given.calibrate:
+    if given.calibrate is not None:
         quality = live.calibrate(live.record(given.calibrate, source), given.to)
         print(quality.round(2).to_string(index=False))
-    decoder = Decoder(given.to if given.calibrate else given.decoder, threads=1)
+    decoder = Decoder(given.decoder or given.to, threads=1)
     print(live.Receiver(decoder, source, given.log).run(given.minutes))
 
 

@@ -1,9 +1,11 @@
 """A decoder from a stream: recorded, decomposed, trained and exported in place."""
 
+from pathlib import Path
+
 import numpy as np
 from tqdm import tqdm
 
-from hdsemg_nb import cbss, latency, train
+from hdsemg_nb import cbss, latency, paths, train
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.live.lsl import Input, Source
 from hdsemg_nb.live.session import stamp_jitter
@@ -32,8 +34,11 @@ def record(seconds, source=Source(), progress=True):  # noqa: B008
     TimeoutError
         When there is no stream, or it falls silent.
     ValueError
-        When there are several, or samples were lost or came again meanwhile.
+        When there are several, samples were lost or came again meanwhile, or `seconds` is not
+        above 0.
     """
+    if not seconds > 0:
+        raise ValueError(f"{seconds:g} s to record: above 0, half a minute to calibrate")
     stream = Input(source.find())
     fs, chunks, times = stream.stream.fs, [], []
     if not fs > 0:
@@ -67,7 +72,7 @@ def calibrate(recording, to, run=RUN, progress=True):
     recording : recording.Recording
         Its discharges, if any, are not looked at.
     to : str or pathlib.Path
-        The exported decoder.
+        The exported decoder; its folder is made.
     run : decoders.Run
     progress : bool
         Show a progress bar.
@@ -82,6 +87,7 @@ def calibrate(recording, to, run=RUN, progress=True):
     cbss.NoMotorUnit
         When none is good enough.
     """
+    paths.made(Path(to).parent)  # before minutes of work
     found = cbss.decompose(recording, progress=progress)
     latency.export(train.fit(found.recording, run, progress=progress), to)
     return found.quality
