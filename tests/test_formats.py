@@ -196,6 +196,8 @@ SECONDS, MS, NUMBERS = np.arange(40) / FS, np.arange(40) * 1e3 / FS, np.arange(4
         ("x y z", [SECONDS, *EMG], " ", "."),
         ("", EMG.T, ",", "."),
         ("a,b,", [*EMG, [None] * 40], ",", "."),
+        ("0,1", EMG, ",", "."),
+        (",0,1", [NUMBERS, *EMG], ",", "."),
     ],
 )
 def test_tables_with_and_without_names_and_times(tmp_path, head, columns, separator, decimal):

@@ -9,6 +9,7 @@ import pytest
 
 from hdsemg_nb import latency, segment, train
 from hdsemg_nb.decoders import DECODERS, FILTER, NETWORKS, PAPER_NETWORKS
+from hdsemg_nb.decoders.fitted import to_the_sample
 from hdsemg_nb.discharges import rate_of_agreement
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import KEY
@@ -182,6 +183,18 @@ def test_a_recording_is_decoded_to_the_sample(network, two_units, trained):
     emg[3, 4000] = np.nan
     with pytest.raises(ValueError, match="not finite|every sample finite"):
         fitted.decode(emg)
+
+
+@pytest.mark.parametrize("length", [1, 10, 50])
+def test_no_discharge_is_misplaced_at_the_ends_of_a_signal(length):
+    n_labels, first = 300, -5
+    for time in range(-5, n_labels + length):
+        probabilities = np.full((n_labels, 1), 1e-6)
+        probabilities[max(0, time - first - length + 1) : max(0, time - first + 1)] = 1
+        (found,) = to_the_sample(probabilities, first, length, 0.5, 2048)
+        inside = first + length <= time < first + n_labels - 1
+        assert found.tolist() == ([time] if inside else [])
+    assert to_the_sample(np.ones((3, 2)), 0, 20, 0.5, 2048)[1].tolist() == []
 
 
 def test_an_exported_decoder_finds_the_same_discharges(decoder, two_units, trained):

@@ -73,7 +73,7 @@ def _table(path, fs):
     with open(path, encoding="utf-8-sig") as file:
         lines = [line for _, line in zip(range(2), file, strict=False)]
     separator = next((mark for mark in ";\t," if all(mark in line for line in lines)), r"\s+")
-    named = not _is_numbers(lines[0], separator)
+    named = _is_named(lines[0], separator)
     try:
         decimal = "," if separator != "," and "," in lines[-1] else "."
         table = pd.read_csv(
@@ -97,12 +97,14 @@ def _table(path, fs):
     return values
 
 
-def _is_numbers(line, separator):
+def _is_named(line, separator):
+    """Whether the first line holds names, or numbers the columns from 0 or 1 as pandas does."""
+    cells = [x.replace(",", ".") for x in re.split(separator, line.strip()) if x.strip()]
     try:
-        [float(x.replace(",", ".")) for x in re.split(separator, line.strip()) if x.strip()]
+        values = [float(x) for x in cells]
     except ValueError:
-        return False
-    return True
+        return True
+    return len(values) > 1 and values in [list(range(k, k + len(values))) for k in (0, 1)]
 
 
 def _rises(column):

@@ -123,7 +123,9 @@ def to_the_sample(probabilities, first, length, threshold, fs):
     """Discharge times to the sample, from labels that begin at every sample.
 
     At each sample stands the mean probability of the labels that hold it: of a discharge all of
-    them do, so it rises to the discharge and falls behind it. Its peaks are the discharges.
+    them do, so it rises to the discharge and falls behind it. Its peaks are the discharges. Where
+    not all of these labels lie in the signal, in the first and the last `length` samples, the peak
+    would be elsewhere: nothing is found there.
 
     Parameters
     ----------
@@ -141,9 +143,9 @@ def to_the_sample(probabilities, first, length, threshold, fs):
     list of numpy.ndarray of int64
         Discharge times of each motor unit as samples.
     """
-    ends = np.zeros((length, probabilities.shape[1]))
-    total = np.cumsum(np.concatenate([ends, probabilities, ends]), axis=0, dtype=float)
-    mean = (total[length:] - total[:-length]) / length  # from sample `first` on
+    none = np.zeros((1, probabilities.shape[1]))
+    total = np.cumsum(np.concatenate([none, probabilities]), axis=0, dtype=float)
+    mean = (total[length:] - total[:-length]) / length  # from sample first + length - 1 on
     distance = max(1, round(REFRACTORY_MS * fs / 1000))
     peaks = (find_peaks(one, height=threshold, distance=distance)[0] for one in mean.T)
-    return [found + first for found in peaks]
+    return [found + first + length - 1 for found in peaks]
