@@ -4,7 +4,7 @@ from scipy.signal import butter, resample_poly, sosfilt
 
 from hdsemg_nb import metrics
 from hdsemg_nb.cbss import MotorUnitFilter, decompose, filter_bank, pulse_to_noise_ratio
-from hdsemg_nb.cbss.filter import extended_covariance, sound_channels
+from hdsemg_nb.cbss.filter import extended_covariance, lag_products, sound_channels
 from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.recording import Recording
 
@@ -41,7 +41,8 @@ def test_covariance_is_that_of_the_extended_signal(planted):
     expected = extended @ extended.T / 500
     lower = np.linalg.eigvalsh(expected)[:6].mean()
     regularised = expected + lower * np.eye(12)
-    np.testing.assert_allclose(extended_covariance(emg, n_lags=4), regularised, rtol=1e-4)
+    found = extended_covariance(lag_products(emg, 4) / 500)
+    np.testing.assert_allclose(found, regularised, rtol=1e-4)
 
 
 def test_a_motor_unit_without_discharges_is_refused(planted):
@@ -137,7 +138,7 @@ def test_covariance_of_a_narrow_band_is_positive():
     hum = np.sin(2 * np.pi * (30 + 7 * np.arange(4))[:, None] * time)
     for emg in (filtered + 0.05 * rng.normal(size=filtered.shape), filtered, hum):
         emg = (50 * emg / emg.std()).astype(np.float32)
-        values = np.linalg.eigvalsh(extended_covariance(emg, n_lags=16))
+        values = np.linalg.eigvalsh(extended_covariance(lag_products(emg, 16) / emg.shape[1]))
         assert values[0] > 5e-11 * values[-1]
 
 
@@ -164,3 +165,13 @@ def test_pulse_to_noise_ratio_by_hand():
     assert np.isnan(pulse_to_noise_ratio(source, []))
     with pytest.raises(ValueError, match="discharges holds 1000, outside the signal"):
         pulse_to_noise_ratio(source, [100, 1000])
+
+
+def test_a_unit_that_would_need_more_look_ahead_is_named(planted):
+    late = Recording(planted.emg, planted.fs, [times - 20 for times in planted.discharges])
+    free = MotorUnitFilter().fit(late)
+    assert free.lags_[0] < 10 < free.lags_[2]
+    with pytest.warns(UserWarning, match=r"motor unit 2 is separated best \d+ samples ahead, 10"):
+        held = MotorUnitFilter(largest_ahead=10).fit(late)
+    assert (held.lags_ <= 10).all() and held.lags_[0] == free.lags_[0]
+    np.testing.assert_array_equal(MotorUnitFilter(largest_ahead=32).fit(late).lags_, free.lags_)

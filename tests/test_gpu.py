@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from hdsemg_nb import engine, gpu, segment
-from hdsemg_nb.decoders import DECODERS, FILTER, Run, build_model
+from hdsemg_nb.decoders import DECODERS, NETWORKS, Run, build_model
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -62,7 +62,7 @@ def histories(network, which=(0, 1)):
 
 
 @on_a_gpu
-@pytest.mark.parametrize("network", [name for name in DECODERS if name != FILTER])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_graph_computes_what_its_steps_do(network, monkeypatch):
     replayed, again = histories(network), histories(network)
     np.testing.assert_allclose(replayed, again, rtol=0.02)  # the backward pass may add in any order

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from hdsemg_nb import latency, segment, train
-from hdsemg_nb.decoders import DECODERS, FILTER, PAPER_NETWORKS
+from hdsemg_nb.decoders import DECODERS, FILTER, NETWORKS, PAPER_NETWORKS
 from hdsemg_nb.decoders.fitted import to_the_sample
 from hdsemg_nb.discharges import rate_of_agreement
 from hdsemg_nb.engine import predict
@@ -53,7 +53,7 @@ def test_export_takes_microvolts_and_gives_torchs_probabilities(
 
 @pytest.mark.parametrize(
     "network",
-    [n for n, d in DECODERS.items() if d.trained and n not in ("ML-DCNN", "MT-DCNN")],
+    [name for name in NETWORKS if name not in ("ML-DCNN", "MT-DCNN")],
 )
 def test_every_network_is_exported(network, trained, two_units, tmp_path):
     own = {"width": 0.125} if "width" in DECODERS[network].own else {}

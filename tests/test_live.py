@@ -69,6 +69,7 @@ def faults(events):
     return [e for e in events.itertuples() if e.kind not in ("signal", "sound")][1:]
 
 
+@pytest.mark.slow
 def test_no_sample_is_lost_none_comes_twice_and_the_discharges_are_those_offline(
     name, decoder, two_units, tmp_path
 ):

@@ -6,7 +6,7 @@ import torch
 
 from hdsemg_nb import engine, metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter, filter_bank
-from hdsemg_nb.decoders import DECODERS, FILTER, OURS, Run, architecture, build_model, muf_net
+from hdsemg_nb.decoders import FILTER, NETWORKS, OURS, Run, architecture, build_model, muf_net
 from hdsemg_nb.decoders.muf_net import ABLATIONS, MUFNet
 from hdsemg_nb.recording import rectangular_grid
 from hdsemg_nb.train import cross_validate, fit
@@ -28,7 +28,7 @@ def first_fold(recording, run):
     return fit(recording, run, fold), starts, fold
 
 
-@pytest.mark.parametrize("name", [name for name in DECODERS if name != FILTER])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_shapes_of_every_decoder(name):
     model = build_model(name, 40, 3, 5).eval()
     assert model(torch.zeros(2, 5, 40)).shape == (2, 3)

@@ -8,7 +8,9 @@ import pytest
 
 from hdsemg_nb import datasets, figures, paths
 from hdsemg_nb.chapters import own_recording as own
-from hdsemg_nb.decoders import FILTER, OURS, Run
+from hdsemg_nb.chapters.own_recording_page import COLUMNS, Page
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, Run
+from hdsemg_nb.motor_units import motor_unit_table, suspicious_discharges
 from hdsemg_nb.signal_check import check_signal
 
 
@@ -35,6 +37,9 @@ def test_the_last_third_is_the_new_recording(saved, planted):
     facts = own.facts(recording=recording, new=new)
     assert facts.loc["electrode grid", "new"] == "4 x 4, 8 mm"
     assert facts.loc["force"].tolist() == ["none", "none"]
+    assert new.source.endswith(f", from sample {recording.n_samples} on (5.33 s)")
+    assert own.new_name(str(saved), "") == "Versuch 1.mat, last third"
+    assert own.new_name(str(saved), "a b/c.mat") == "c.mat"
     same, other = own.read(str(saved), str(saved))
     np.testing.assert_array_equal(same.emg, other.emg)
 
@@ -51,18 +56,6 @@ def test_another_kind_of_recording_is_refused_when_it_is_read(saved, planted, ch
     datasets.save_mat(dataclasses.replace(planted, **change(planted)), other)
     with pytest.raises(ValueError, match=rf"other\.mat does not fit .*Versuch 1\.mat: .*{message}"):
         own.read(str(saved), str(other))
-
-
-def test_runs_are_checked_before_anything_takes_time():
-    runs = own.runs(["ML-DCNN"], "linear classifier", 2)
-    assert list(runs) == [FILTER, OURS, "ML-DCNN", "linear classifier"]
-    assert runs["ML-DCNN"] == Run("ML-DCNN", 60, 20, split="blocked", tested_folds=2)
-    with pytest.raises(ValueError, match="'motor-unit filter' cannot be exported: choose one of"):
-        own.runs(decoder=FILTER)
-    with pytest.raises(ValueError, match="Unknown decoder 'ML-DCN'. Did you mean 'ML-DCNN'"):
-        own.runs(["ML-DCN"])
-    with pytest.raises(ValueError, match="tested_folds=9: from 1 to n_folds"):
-        own.runs(tested_folds=9)
 
 
 def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
@@ -82,10 +75,11 @@ def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
 
 def test_from_decoders_to_files(planted, tmp_path):
     scores = own.compare(planted, own.runs(tested_folds=1))
-    assert scores.index.tolist() == [FILTER, OURS]
+    assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS]
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
     assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
-    decoder = own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
+    decoder, shown = own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
+    assert shown.loc["training signal"].item() == "8.0 s, all of the recording"
     card = (tmp_path / "out" / "decoder.md").read_text()
     assert "| training signal | 8.0 s, all of the recording |" in card
     assert "transfers to no other person" in card and re.search(r"\| date \| 20\d\d-", card)
@@ -95,12 +89,44 @@ def test_from_decoders_to_files(planted, tmp_path):
     assert all((tmp_path / "out" / name).exists() for name in files)
     again = datasets.load(tmp_path / "out" / "discharges.mat")
     assert [t.tolist() for t in again.discharges] == [t.tolist() for t in decoded.discharges]
-    turned = dataclasses.replace(planted, discharges=planted.discharges[::-1])
-    table = own.against_labels(decoded, turned)
-    assert table["n_labelled"].tolist() == [len(times) for times in turned.discharges]
-    assert table["found"].tolist() == [2, 1, 0]
-    one = dataclasses.replace(planted, discharges=planted.discharges[1:2], pnr=None)
-    assert own.against_labels(one, planted)["n_decoded"].tolist() == [0, len(one.discharges[0]), 0]
+    fitted, card = own.train_and_export(planted, own.RUNS[FILTER], scores, tmp_path / "out")
+    assert not (tmp_path / "out" / "decoder.onnx").exists()  # of the network before
+    assert "not exported" in card.loc["labels changed by the export"].item()
+    assert fitted.decode_recording(planted).n_motor_units == planted.n_motor_units
+
+
+def test_decoded_motor_units_are_compared_with_the_labels_that_agree(planted):
+    first, _, third = planted.discharges
+    later = dataclasses.replace(planted, discharges=[third + 3, [9], first], pnr=None)
+    labelled = dataclasses.replace(planted, discharges=[first, third], pnr=None)
+    table = own.against_labels(later, labelled)
+    assert table["labelled_as"].tolist() == [1, -1, 0]
+    assert table["n_labelled"].tolist() == [len(third), 0, len(first)]
+    assert table["rate_of_agreement"].tolist() == [1, 0, 1]
+    assert table["cov_labelled"].isna().tolist() == [False, True, False]
+    assert table["lag_ms"].tolist()[::2] == [round(3000 / planted.fs, 3), 0]
+    bare = dataclasses.replace(planted, discharges=[], pnr=None)
+    assert own.against_labels(planted, bare).startswith("The new recording holds no discharge")
+
+
+def test_runs_are_refused_before_anything_takes_time():
+    assert [*own.runs(["ML-DCNN"], "MT-DCNN")] == [FILTER, ADAPTIVE, OURS, "ML-DCNN", "MT-DCNN"]
+    assert own.runs(["ML-DCNN"])["ML-DCNN"] == Run("ML-DCNN", 60, 20, split="blocked")
+    with pytest.raises(ValueError, match="'ML_DCNN'. Did you mean 'ML-DCNN'"):
+        own.runs(["ML_DCNN"])
+    with pytest.raises(ValueError, match="Unknown decoder 'nonsense'"):
+        own.runs(decoder="nonsense")
+    with pytest.raises(ValueError, match="tested_folds=9"):
+        own.runs(tested_folds=9)
+
+
+def test_motor_units_left_out_and_a_correction_shown(planted):
+    fewer = own.without(planted, [1])
+    assert [len(t) for t in fewer.discharges] == [len(planted.discharges[k]) for k in (0, 2)]
+    with pytest.raises(ValueError, match=r"left_out=\[3\]: motor units are 0 to 2"):
+        own.without(planted, [0, 3])
+    table = own.correction(fewer, dataclasses.replace(fewer, discharges=[[5], [6, 9]]))
+    assert table["n_corrected"].tolist() == [1, 2]
 
 
 def test_a_motor_unit_that_rests_in_a_fold_is_left_out_of_it(planted):
@@ -130,14 +156,14 @@ def test_advice_names_the_best_the_quickest_and_the_soonest():
         },
         index=["a", "b", "c"],
     )
-    text = own.advice(scores)
-    assert "the b agrees best" in text and "the a is trained soonest" in text
-    assert "The b decides soonest" in text
-    assert "raise tested_folds" in own.advice(scores.assign(rate_of_agreement=np.nan))
+    text = own.advice(scores, "c")
+    assert "the b agrees best" in text and "the a trains fastest" in text
+    assert "The b decides soonest" in text and "Trained on all is the c (" in text
+    assert "raise tested_folds" in own.advice(scores.assign(rate_of_agreement=np.nan), "c")
 
 
 def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
-    page = own.Page("Versuch <1>")
+    page = Page("Versuch <1>")
     table = pd.DataFrame({"channel": ["a<b"], "rms_uv": [1.23456]})
     assert page.show(table, "The signal") is table
     page.show(figures.draw_spike_trains(planted, "trains", "out", "note"))
@@ -146,6 +172,21 @@ def test_the_page_stands_alone_and_holds_no_code(planted, tmp_path):
     assert "<h1>Versuch &lt;1&gt;</h1>" in text and "<h2>The signal</h2>" in text
     assert "a&lt;b" in text and "1.23" in text and "data:image/png;base64," in text
     assert set(re.findall(r"(?:src|href)=(.{6})", text)) == {"'data:"}
+    assert "<i>rms_uv</i>: root mean square of the EMG" in text
+
+
+def test_the_columns_of_every_table_are_explained(planted):
+    obvious = {"motor_unit", "n_discharges", "n_labelled", "n_decoded", "sample", "time_s"}
+    obvious |= {"row", "column", "problem", "action"}
+    tables = [
+        check_signal(planted).channels,
+        motor_unit_table(dataclasses.replace(planted, force=np.zeros(planted.n_samples))),
+        suspicious_discharges(planted),
+        own.against_labels(planted, planted).reset_index(),
+        own.compare(planted, own.runs(tested_folds=1)),
+        own.correction(planted, planted).reset_index(),
+    ]
+    assert {name for table in tables for name in table} - obvious == set(COLUMNS)
 
 
 @pytest.mark.slow

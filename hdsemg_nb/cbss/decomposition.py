@@ -21,6 +21,7 @@ from scipy.signal import butter, sosfiltfilt
 from tqdm import tqdm
 
 from hdsemg_nb.cbss import filter as linear
+from hdsemg_nb.cbss.quality import pulse_to_noise_ratio, two_class_silhouette
 from hdsemg_nb.discharges import interval_cov, label_score, match_motor_units, rate_of_agreement
 from hdsemg_nb.segment import spike_triggered_average, windows
 
@@ -154,7 +155,9 @@ class _Extended:
         before = n_lags // 2
         self.emg, self.n_lags = emg, n_lags
         self.padded = np.pad(emg, ((0, 0), (before, n_lags - before - 1)))
-        self.covariance = linear.extended_covariance(emg, n_lags)
+        self.covariance = linear.extended_covariance(
+            linear.lag_products(emg, n_lags) / emg.shape[1]
+        )
         self.cholesky = np.linalg.cholesky(self.covariance)
 
     def blocks(self):
@@ -278,7 +281,7 @@ def _unit(b, source, fs):
     discharges, silhouette = _two_classes(found, source[found].astype(np.float64))
     if len(discharges) < _FEWEST_DISCHARGES:
         return None
-    pnr = linear.pulse_to_noise_ratio(source, discharges)
+    pnr = pulse_to_noise_ratio(source, discharges)
     return _Unit(b, discharges, silhouette, interval_cov(discharges, fs), pnr)
 
 
@@ -288,7 +291,7 @@ def _two_classes(peaks, heights):
     for _ in range(30):  # two-means in one dimension
         upper = heights > (low + high) / 2
         low, high = heights[~upper].mean(), heights[upper].mean()
-    return peaks[upper], linear.two_class_silhouette(heights[upper], heights[~upper])
+    return peaks[upper], two_class_silhouette(heights[upper], heights[~upper])
 
 
 def _distinct(units, fs):

@@ -9,40 +9,7 @@ from scipy.cluster.vq import kmeans
 from scipy.signal import find_peaks
 
 from hdsemg_nb.discharges import REFRACTORY_MS
-from hdsemg_nb.recording import discharge_times
 from hdsemg_nb.segment import spike_triggered_average
-
-
-def pulse_to_noise_ratio(source, discharges):
-    """Pulse-to-noise ratio of one motor unit.
-
-    10 log10 of the mean squared source at the discharges over the mean square of its positive
-    samples elsewhere (Holobar et al. 2014, doi:10.1088/1741-2560/11/1/016008); where it is 0 it was
-    not decomposed. The source is the squared filter output with its sign, as
-    `MotorUnitFilter.source` gives it and as OTBiolab+ and DEMUSE store it; on the unsquared output
-    the same recordings come out about 10 dB lower.
-
-    Parameters
-    ----------
-    source : numpy.ndarray, shape (samples,)
-    discharges : array_like of int
-        Discharge times as samples of the source; three samples to both sides of each count neither
-        as pulse nor as noise.
-
-    Returns
-    -------
-    float
-        In dB; NaN without discharges or without noise.
-    """
-    source = np.asarray(source)
-    discharges = discharge_times(discharges, n_samples=len(source))
-    noise = source > 0
-    around = discharges[:, None] + np.arange(-3, 4)
-    noise[np.clip(around, 0, len(source) - 1)] = False
-    if len(discharges) == 0 or not noise.any():
-        return float("nan")
-    power = np.square(source, dtype=np.float64)
-    return float(10 * np.log10(power[discharges].mean() / power[noise].mean()))
 
 
 def peaks(source, fs, least=None):
@@ -51,39 +18,9 @@ def peaks(source, fs, least=None):
     return find_peaks(source, height=least, distance=distance)[0]
 
 
-def silhouette(source, discharges, fs):
-    """Silhouette of the discharges of one motor unit among the peaks of its source.
-
-    Squared distances of the peaks at the discharges to the centre of the other peaks less those to
-    their own, over the larger of the two (Negro et al. 2016, doi:10.1088/1741-2560/13/2/026027).
-
-    Parameters
-    ----------
-    source : numpy.ndarray, shape (samples,)
-        As for `pulse_to_noise_ratio`.
-    discharges : array_like of int
-        Discharge times as samples of the source.
-    fs : float
-        Sampling frequency in Hz.
-
-    Returns
-    -------
-    float
-        -1 to 1; NaN without discharges or without other peaks.
-    """
-    found = peaks(source, fs, 0)
-    near = np.asarray(discharges)[:, None] + np.arange(-3, 4)  # a mark may be off its peak
-    others = found[~np.isin(found, near)]
-    if len(discharges) == 0 or len(others) == 0:
-        return float("nan")
-    return two_class_silhouette(source[discharges], source[others])
-
-
-def two_class_silhouette(high, low):
-    """Silhouette of the higher of two classes of heights."""
-    within = ((high - high.mean()) ** 2).sum()
-    between = ((high - low.mean()) ** 2).sum()
-    return float((between - within) / max(within, between))
+def two_classes(heights):
+    """Mean heights of the two classes of peaks, the lower (noise) first."""
+    return np.sort(kmeans(heights, np.percentile(heights, [50, 100]))[0])
 
 
 def sound_channels(recorded, emg):
@@ -123,32 +60,48 @@ def sound_channels(recorded, emg):
     return ~(dead | double)
 
 
-def extended_covariance(emg, n_lags):
-    """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
+def lag_products(emg, n_lags):
+    """Products of the EMG with itself `0 ... n_lags - 1` samples later, the EMG 0 beyond its ends.
 
-    Block-Toeplitz, from the products of the EMG with itself `0 ... n_lags - 1` samples later. The
-    mean of the lower half of the eigenvalues is added to the diagonal (Negro et al. 2016,
-    doi:10.1088/1741-2560/13/2/026027), at least 1e-10 of the largest: in a band far below the
-    sampling frequency many are 0.
+    All that `extended_covariance` needs to know of a signal: the products of two signals add.
 
     Parameters
     ----------
     emg : numpy.ndarray, shape (channels, samples)
         Of zero mean.
     n_lags : int
-        Extension: consecutive samples of every channel seen at once.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_lags, channels, channels)
+        Summed over the samples.
+    """
+    emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
+    n = emg.shape[1]
+    return np.array([emg[:, : n - lag] @ emg[:, lag:].T for lag in range(n_lags)])
+
+
+def extended_covariance(products):
+    """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
+
+    Block-Toeplitz. The mean of the lower half of the eigenvalues is added to the diagonal (Negro et
+    al. 2016, doi:10.1088/1741-2560/13/2/026027), at least 1e-10 of the largest: in a band far below
+    the sampling frequency many are 0.
+
+    Parameters
+    ----------
+    products : numpy.ndarray, shape (n_lags, channels, channels)
+        Mean over the samples of `lag_products`.
 
     Returns
     -------
     numpy.ndarray of float64, shape (channels * n_lags, channels * n_lags)
         Features are (channel, lag).
     """
-    channels, n = emg.shape
-    emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
-    later = [emg[:, : n - lag] @ emg[:, lag:].T / n for lag in range(n_lags)]
-    later += [products.T for products in later[:0:-1]]  # block of lag -k at position -k
+    n_lags, later = len(products), [*products]
+    later += [block.T for block in later[:0:-1]]  # block of lag -k at position -k
     covariance = np.array([[later[j - k] for j in range(n_lags)] for k in range(n_lags)])
-    covariance = covariance.transpose(2, 0, 3, 1).reshape(channels * n_lags, -1)
+    covariance = covariance.transpose(2, 0, 3, 1).reshape(n_lags * len(later[0]), -1)
     eigenvalues = np.linalg.eigvalsh(covariance)
     added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
     return covariance + np.eye(len(covariance)) * added
@@ -174,6 +127,9 @@ class MotorUnitFilter:
         Extension R: consecutive samples of every channel the filter sees at once.
     largest_lag : int
         Largest constant lag tried to both sides, in samples.
+    largest_ahead : int, optional
+        Largest lag tried ahead, for short delays; default `largest_lag`. A unit that would be
+        separated better further ahead is named in a warning.
 
     Attributes
     ----------
@@ -185,6 +141,7 @@ class MotorUnitFilter:
 
     n_lags: int = 16
     largest_lag: int = 32
+    largest_ahead: int | None = None
     refractory_ms = REFRACTORY_MS
 
     def fit(self, recording, mask=None):
@@ -208,12 +165,17 @@ class MotorUnitFilter:
             samples, or every channel is dead.
         """
         mask = np.ones(recording.n_samples, bool) if mask is None else mask
-        sizes = (0,), self.n_lags, self.largest_lag
+        sizes = (0,), self.n_lags, self.largest_lag, True, self.largest_ahead
         (self.weights_,), self.lags_ = filter_bank(recording, mask, *sizes)
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
         self.thresholds_ = np.array([self._threshold(s, mask) for s in self.source(recording.emg)])
         return self
+
+    @property
+    def n_macs(self):
+        """Multiply-accumulates for each sample."""
+        return self.weights_.size
 
     def source(self, emg):
         """Squared filter output with its sign, about 1 at a discharge: the pulse trains.
@@ -233,9 +195,7 @@ class MotorUnitFilter:
         ValueError
             When `emg` has other channels than the training, or a sample that is not finite.
         """
-        if len(emg) != len(self.mean_) or not np.isfinite(emg).all():
-            shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
-            raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
+        self.check(emg)
         emg = (emg - self.mean_).astype(np.float32)
         reach = self.largest_lag + self.n_lags
         padded = np.pad(emg, ((0, 0), (reach, reach)))
@@ -246,6 +206,12 @@ class MotorUnitFilter:
             for row, y, start in zip(source, weights[:, :, lag] @ padded, first + lag, strict=True):
                 row += y[start : start + len(row)]
         return np.sign(source) * source**2
+
+    def check(self, emg):
+        """Refuse EMG with other channels than the training, or a sample that is not finite."""
+        if np.ndim(emg) != 2 or len(emg) != len(self.mean_) or not np.isfinite(emg).all():
+            shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
+            raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
 
     def decode(self, emg):
         """Find the discharges in new samples.
@@ -266,11 +232,12 @@ class MotorUnitFilter:
     def _threshold(self, source, mask):
         """Middle between the two classes of peaks of the training samples."""
         found = peaks(source, self.fs_, 0)
-        heights = source[found[mask[found]]]
-        return kmeans(heights, np.percentile(heights, [50, 100]))[0].mean()
+        return two_classes(source[found[mask[found]]]).mean()
 
 
-def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True):
+def filter_bank(
+    recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True, largest_ahead=None
+):
     """Filters of each motor unit for several levels of noise, all at the same lag.
 
     As `MotorUnitFilter`, the covariance that of the EMG with white noise added to each channel: the
@@ -287,6 +254,8 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
         As for `MotorUnitFilter`; the lag is the best one at the first level.
     whiten : bool
         False: the average action potentials themselves, without the inverse covariance.
+    largest_ahead
+        As for `MotorUnitFilter`.
 
     Returns
     -------
@@ -307,7 +276,7 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
     emg = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
     sound = sound_channels(recording.emg[:, mask], emg)
     averages = _averages(emg[sound], recording.discharges, mask, n_lags, largest_lag)
-    covariance = extended_covariance(emg[sound], n_lags) * (len(mask) / mask.sum())
+    covariance = extended_covariance(lag_products(emg[sound], n_lags) / mask.sum())
     power = recording.emg[np.ix_(sound, mask)].var(axis=1).mean()
     units, lags = np.arange(len(averages)), None
     weights = np.zeros((len(noise), len(units), len(sound), n_lags))
@@ -317,10 +286,21 @@ def filter_bank(recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten
         filters = scipy.linalg.cho_solve(factor, averages.reshape(-1, len(covariance)).T).T
         filters = filters.reshape(averages.shape)
         separation = (filters * averages).sum(axis=2)  # output at the mean discharge
-        lags = separation.argmax(axis=1) if lags is None else lags
+        lags = _best(separation, largest_lag, largest_ahead) if lags is None else lags
         chosen = filters[units, lags] / separation[units, lags, None]
         placed[:, sound] = chosen.reshape(len(units), -1, n_lags)
     return weights, lags - largest_lag
+
+
+def _best(separation, largest_lag, largest_ahead):
+    """Number of the lag that separates best, of those that are allowed."""
+    best = separation.argmax(axis=1)
+    largest_ahead = largest_lag if largest_ahead is None else largest_ahead
+    allowed = separation[:, : largest_lag + largest_ahead + 1].argmax(axis=1)
+    for unit in np.flatnonzero(best != allowed):
+        ahead = f"{best[unit] - largest_lag} samples ahead, {largest_ahead} are allowed"
+        warnings.warn(f"motor unit {unit} is separated best {ahead}", stacklevel=4)
+    return allowed
 
 
 def _averages(emg, discharges, mask, n_lags, largest_lag):

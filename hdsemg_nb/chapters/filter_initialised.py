@@ -15,8 +15,8 @@ CELL = ["network", "window", "step"]
 ALIKE = [*CELL, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
 
 
-def paired(scores, by):
-    """MUF-Net against another decoder over participants, at each intensity.
+def paired(scores, by, ours=OURS):
+    """One of our decoders against each other one over participants, at each intensity.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ def paired(scores, by):
         Columns network, subject, mvc, f1 and `by`: one row per decoder and recording.
     by : list of str
         What else is kept apart, such as kind and level of a change.
+    ours : str
+        The decoder whose side is taken.
 
     Returns
     -------
@@ -33,8 +35,8 @@ def paired(scores, by):
         least 2 / 2^n).
     """
     where, keys = [*by, "mvc", "subject"], ["network", *by, "mvc"]
-    ours = scores.loc[scores["network"] == OURS, [*where, "f1"]]
-    pairs = scores[scores["network"] != OURS].merge(ours, on=where, suffixes=("", "_ours"))
+    own = scores.loc[scores["network"] == ours, [*where, "f1"]]
+    pairs = scores[scores["network"] != ours].merge(own, on=where, suffixes=("", "_ours"))
     pairs["difference"] = pairs["f1_ours"] - pairs["f1"]
     groups = pairs.groupby(keys, sort=False)
     p = groups["difference"].agg(lambda differences: stats.signed_rank(differences).p)
@@ -91,7 +93,7 @@ def training_seconds(counts, recording_seconds):
 
 @plt.rc_context(STYLE)
 def draw_changes(scores, output, note):
-    """F1 of the filter and of MUF-Net under changed signals: each recording, and the means.
+    """F1 of filters and of our networks under changed signals: each recording, and the means.
 
     Parameters
     ----------

@@ -11,18 +11,20 @@ from hdsemg_nb.chapters.honest_evaluation_results import (
     SEPARATION,
     WINDOWED,
 )
-from hdsemg_nb.decoders import FILTER, LINEAR, OURS
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, LINEAR, OURS, STREAMED
 from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.robustness import AS_RECORDED
 
 COLOURS = {  # of decoders, the same in every figure
     FILTER: "k",
+    ADAPTIVE: "#2E8B57",
     OURS: "#B2182B",
+    STREAMED: "#F4A582",
     **NETWORK_COLOURS,
     LINEAR: "0.55",
     ALWAYS_POSITIVE: "#D55E00",
 }
-MARKERS = dict(zip(COLOURS, "DPos^vX", strict=True))
+MARKERS = dict(zip(COLOURS, "DdPpos^vX", strict=True))
 AGREEMENT = {
     "roa_0.5_ms": "within 0.5 ms: mean, and each motor unit",
     "roa_half_step": "within S / 2: mean, and each motor unit",
@@ -122,7 +124,7 @@ def draw_peers(units, peers, output, note):
     for row, data in zip(axes, names, strict=True):
         of_data = units[units["data"] == data]
         draw_units(row[0], of_data, "network", "f1", hue="network", palette=COLOURS)
-        row[0].tick_params(axis="x", rotation=40)
+        row[0].tick_params(axis="x", rotation=90)
         row[0].set(xlabel="", ylabel="F1 on the last fifth", ylim=(-0.02, 1.06), title=data)
         means = peers[(peers["data"] == data) & peers["mmac"].notna()]
         means = means.groupby("network", sort=False)[["f1", *costs]].mean().reset_index()

@@ -14,6 +14,7 @@ from hdsemg_nb import discharges, metrics, paths, results, robustness, segment, 
 from hdsemg_nb.cbss import MotorUnitFilter, decompose
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.decoders import DECODERS, FILTER, Run, architecture
+from hdsemg_nb.decoders.network import FittedNetwork
 
 SETTINGS = paths.PARAMS / "sweeps" / "honest.yaml"
 DATA = ["data", "subject", "mvc"]
@@ -158,14 +159,11 @@ def evaluate(recording, run, versions, truth):
 def _facts(fitted, recording, seconds):
     """Settings and costs of a fitted decoder; look-ahead: see notebook 07."""
     run, trained = fitted.run, DECODERS[fitted.run.network].trained
-    if trained:
+    if isinstance(fitted, FittedNetwork):
         macs = architecture.n_macs(fitted.model, recording.n_channels, run.window)
-        ahead = run.window // 2 + int(fitted.offsets.max())
-    else:
-        linear = fitted.filter
-        macs = linear.weights_.size * run.step  # it sees each new sample once
-        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
-        ahead = run.step // 2 + int(linear.lags_.max()) + linear.n_lags // 2 + refractory
+        ahead = fitted.look_ahead
+    else:  # it sees each new sample once
+        macs, ahead = fitted.n_macs * run.step, run.step // 2 + fitted.look_ahead
     best = fitted.history.loc[fitted.history["val_f1"].idxmax(), "epoch"] if trained else np.nan
     return {
         **{name: getattr(run, name) for name in SHOWN if trained or name not in results.TRAINING},
@@ -289,12 +287,13 @@ def _thinned(curve):
 
 def compute_intensities(settings):
     """Decoders trained at one intensity, tested at others, on the units labelled at both."""
-    if _path("honest_intensities").exists():
+    s, done, found = settings["intensities"], _done("honest_intensities", ["network"]), []
+    runs = [run for run in _runs(settings, "intensities") if (run.network,) not in done]
+    if not runs:
         return
-    s, found = settings["intensities"], []
     rest = settings["seconds"], settings["seed"]
     simulations = {mvc: simulate(s["participant"], mvc, *rest) for mvc in s["tested_at"]}
-    for mvc, run in tqdm(list(product(s["trained_at"], _runs(settings, "intensities"))), "trained"):
+    for mvc, run in tqdm(list(product(s["trained_at"], runs)), "trained"):
         trained = simulations[mvc]
         starts, folds = segment.cut(trained.recording, run)
         fitted = _fit(trained.recording, run, folds[-1])
@@ -322,14 +321,16 @@ def compute_readings(settings):
 
 
 def compute_cohort(settings):
-    """The motor-unit filter and MUF-Net under changed signals on many recordings; hours."""
-    s, done = settings["cohort"], _done("robustness_cohort", ["subject", "mvc"])
+    """Both filters and MUF-Net under changed signals on many recordings; hours."""
+    s, done = settings["cohort"], _done("robustness_cohort", ["subject", "mvc", "network"])
     for k, (participant, mvc) in enumerate(product(s["participants"], s["mvc"])):
-        if (f"S{participant:02d}", mvc) in done:
+        runs = _runs(settings, "cohort")
+        runs = [run for run in runs if (f"S{participant:02d}", mvc, run.network) not in done]
+        if not runs:
             continue
         one = simulate(participant, mvc, settings["seconds"], settings["seed"]).recording
         versions, found = robustness.signal_versions(one, (settings["seed"], k)), []
-        for run in _runs(settings, "cohort"):
+        for run in runs:
             starts, folds = segment.cut(one, run)
             fitted = train.fit(one, run, folds[-1])
             found.append(robustness.under_changes(fitted, one, starts, folds[-1].test, versions))

@@ -1,7 +1,5 @@
 """Notebook 09: from the reader's own file to a decoder that runs."""
 
-import base64
-import html
 import warnings
 from dataclasses import replace
 from datetime import date
@@ -12,11 +10,10 @@ from time import perf_counter, process_time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Image
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
-from hdsemg_nb.decoders import DECODERS, FILTER, OURS, Run
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, NETWORKS, OURS, Run
 from hdsemg_nb.decoders.fitted import channel_names, check_kind
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import Decoder, export
@@ -25,6 +22,7 @@ from hdsemg_nb.signal_check import check_signal, repair
 
 RUNS = {  # blocked folds: nothing of the training is in the test
     FILTER: Run(FILTER, 20, 20, split="blocked"),
+    ADAPTIVE: Run(ADAPTIVE, 20, 20, split="blocked"),
     OURS: Run(OURS, 40, 20, split="blocked", epochs=20, learning_rate=1e-2, decay=True),
 }
 CLOSE = 0.02  # rates of agreement that differ by less are alike
@@ -40,9 +38,9 @@ def runs(networks=(), decoder=OURS, tested_folds=None):
     Parameters
     ----------
     networks : sequence of str
-        Of the paper, trained under its protocol, beside the motor-unit filter and MUF-Net.
+        Of the paper, trained under its protocol, beside the filters and MUF-Net.
     decoder : str
-        Network that is to be exported.
+        That is to be trained on everything.
     tested_folds : int, optional
         Of five; default all.
 
@@ -53,44 +51,11 @@ def runs(networks=(), decoder=OURS, tested_folds=None):
     Raises
     ------
     ValueError
-        When a name or a number cannot be right, or `decoder` cannot be exported.
+        When a name or a number cannot be right.
     """
-    exportable = [name for name, kind in DECODERS.items() if kind.trained]
-    if decoder not in exportable:
-        raise ValueError(f"decoder={decoder!r} cannot be exported: choose one of {exportable}")
     names = dict.fromkeys([*RUNS, *networks, decoder])
     known = {name: RUNS.get(name) or Run(name, 60, 20, split="blocked") for name in names}
     return {name: replace(run, tested_folds=tested_folds) for name, run in known.items()}
-
-
-class Page:
-    """What a notebook shows, collected for one HTML file that needs nothing beside it."""
-
-    def __init__(self, title):
-        self.title, self.parts = title, []
-
-    def show(self, shown, heading=""):
-        """Collect a table, a figure or a sentence, below a heading; returns it, to be shown."""
-        self.parts.append(f"<h2>{html.escape(heading)}</h2>" if heading else "")
-        self.parts.append(_as_html(shown))
-        return HTML(_as_html(shown)) if isinstance(shown, str) else shown
-
-    def write(self, path):
-        """Write the page; returns its path."""
-        style = "body{font-family:sans-serif;max-width:60em;margin:2em auto}td,th{padding:0 .6em}"
-        head = f"<meta charset='utf-8'><title>{html.escape(self.title)}</title>"
-        body = "\n".join([f"<h1>{html.escape(self.title)}</h1>", *self.parts])
-        paths.write_whole(path, f"<!doctype html>{head}<style>{style}</style>{body}")
-        return path
-
-
-def _as_html(shown):
-    if isinstance(shown, Image):
-        picture = base64.b64encode(shown.data).decode()
-        return f"<img width='100%' src='data:image/png;base64,{picture}'>"
-    if isinstance(shown, pd.DataFrame):
-        return shown.to_html(border=0, float_format="%.3g", na_rep="")
-    return f"<p>{html.escape(shown)}</p>"
 
 
 def read(file, new_file, **about):
@@ -124,12 +89,19 @@ def read(file, new_file, **about):
             raise ValueError(f"{new_file} does not fit {file or 'the sample'}: {error}") from error
         return recording, new
     border = recording.duration * 2 / 3
-    return recording.crop(0, border), recording.crop(border, recording.duration)
+    parts = recording.crop(0, border), recording.crop(border, recording.duration)
+    start = f"from sample {parts[0].n_samples} on ({parts[0].duration:.2f} s)"
+    return parts[0], replace(parts[1], source=f"{recording.source}, {start}")
 
 
 def name(file):
     """What the recording is called in titles and notes."""
     return Path(file).name if file else "real recording (openhdemg sample)"
+
+
+def new_name(file, new_file):
+    """What the new recording is called."""
+    return name(new_file) if new_file else f"{name(file)}, last third"
 
 
 def facts(**recordings):
@@ -178,17 +150,21 @@ def repaired_alike(new, bad, not_bad=()):
 
 @plt.rc_context(STYLE)
 def draw_check(recording, checked, output, note):
-    """The signal of each electrode: amplitude, noise and mains over the grid, problems crossed."""
+    """The signal of each electrode: amplitude, noise and mains over the grid, problems crossed.
+
+    The colours end at the largest value of a channel without a problem.
+    """
     figure, axes = plt.subplots(1, 3, figsize=(TWO_COLUMNS, 85 * MM))
     table, grid = checked.channels, grid_of(recording)
     shown = {
         "rms_uv": "EMG amplitude (µV RMS)",
-        "noise": "Noise (of the median channel)",
+        "noise": "High-frequency noise (times the median)",
         "mains_percent": "Mains (% of the power)",
     }
     for ax, (name, label) in zip(axes, shown.items(), strict=True):
-        draw_grid_image(ax, grid, table[name], label)
-        rows, columns = grid.electrodes[table["problem"] != ""].T
+        bad = table["problem"] != ""
+        draw_grid_image(ax, grid, table[name].clip(upper=table.loc[~bad, name].max()), label)
+        rows, columns = grid.electrodes[bad].T
         ax.plot(columns, rows, "x", color=DISCHARGE, ms=5)
     return save(figure, "signal_check", output, f"{note}; crosses: channels with a problem")
 
@@ -207,6 +183,21 @@ def with_motor_units(recording):
         why = "have fewer than two discharges: left out, the others are numbered anew"
         warnings.warn(f"motor units {few} {why}", stacklevel=2)
     return _trainable(found)
+
+
+def without(recording, left_out):
+    """The recording without the motor units of these numbers; the others are numbered anew."""
+    numbers = range(recording.n_motor_units)
+    if unknown := set(left_out) - set(numbers):
+        raise ValueError(f"left_out={sorted(unknown)}: motor units are 0 to {numbers[-1]}")
+    return with_units(recording, [k not in left_out for k in numbers])
+
+
+def correction(before, after):
+    """Discharges of each motor unit before and after a correction."""
+    counts = [[*map(len, one.discharges)] for one in (before, after)]
+    table = pd.DataFrame(dict(zip(["n_as_read", "n_corrected"], counts, strict=True)))
+    return table.rename_axis("motor_unit")
 
 
 def _trainable(recording, mask=None):
@@ -265,13 +256,13 @@ def _fold_scores(recording, run, starts, fold):
         "interval_error_ms": trains["interval_error_ms"].mean(),
         "motor_units": recording.n_motor_units,
         "training_seconds": trained - began,
-        "delay_ms": 1000 * fitted.lookahead / recording.fs,
+        "delay_ms": 1000 * fitted.look_ahead / recording.fs,
         "computing_percent": 100 * (decoded - trained) / recording.duration,
     }
 
 
-def advice(scores):
-    """Which decoder to take for what, from the table of `compare`."""
+def advice(scores, decoder):
+    """Which decoder to take for what, from the table of `compare`, and which one is trained."""
     if scores["rate_of_agreement"].isna().all():
         return "No motor unit discharges in the folds tested: raise tested_folds to compare."
     best = scores["rate_of_agreement"].idxmax()
@@ -281,9 +272,10 @@ def advice(scores):
     return (
         f"On the folds tested the {best} agrees best with the discharge times "
         f"({scores.loc[best, 'rate_of_agreement']:.2f}); of those within {CLOSE} of it the {quick} "
-        f"is trained soonest ({scores.loc[quick, 'training_seconds']:.1f} s). The {soon} decides "
+        f"trains fastest ({scores.loc[quick, 'training_seconds']:.1f} s). The {soon} decides "
         f"soonest after a discharge ({scores.loc[soon, 'delay_ms']:.1f} ms). How they bear noise, "
-        "lost channels and a moved grid is measured in notebooks 07 and 08."
+        "lost channels and a moved grid is measured in notebooks 07 and 08. Trained on all is the "
+        f"{decoder} (parameter decoder)."
     )
 
 
@@ -292,55 +284,70 @@ def train_and_export(recording, run, scores, folder):
 
     Returns
     -------
-    latency.Decoder
-        Read back from the file.
+    decoder : latency.Decoder
+        Read back from the file; a filter, which is not exported, as it was fitted.
+    card : pandas.DataFrame
     """
     began, path = perf_counter(), paths.made(folder) / "decoder.onnx"
     fitted = train.fit(recording, run, progress=True)
-    deviation = export(fitted, path)["onnxruntime"]
+    path.unlink(missing_ok=True)  # of an earlier call: the card would not be its own
+    exported = run.network in NETWORKS and export(fitted, path)["onnxruntime"]
     card = {
         "decoder": f"{run.network}, window {run.window}, step {run.step} samples",
         "trained on": repr(recording),
         "training signal": f"{recording.duration:.1f} s, all of the recording",
         "seconds used": f"{perf_counter() - began:.1f}",
         **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[run.network].items()},
-        "labels changed by the export": f"{100 * deviation.flipped_share:.2f} %",
+        "labels changed by the export": f"{100 * exported.flipped_share:.2f} %"
+        if exported
+        else "not exported: decodes in Python, and is fitted again in a second",
         "date": date.today().isoformat(),
         "versions": ", ".join(f"{p} {version(p)}" for p in ("hdsemg_nb", "torch", "onnxruntime")),
     }
     lines = [f"| {key} | {value} |" for key, value in card.items()]
     text = "\n".join(["# Decoder", "", "| | |", "|---|---|", *lines, "", LIMITS, ""])
     paths.write_whole(path.with_suffix(".md"), text)
-    return Decoder(path)
+    return Decoder(path) if exported else fitted, pd.DataFrame({"": card})
 
 
 def save_discharges(decoded, folder):
     """Save decoded discharge times in four formats; returns the names of the files."""
     writers = {
-        "discharges_events.tsv": datasets.save_events_tsv,
-        "discharges_openhdemg.json": datasets.save_openhdemg,
-        "discharges.mat": datasets.save_mat,
-        "discharges.csv": datasets.save_csv,
+        "discharges_events.tsv": ("BIDS", datasets.save_events_tsv),
+        "discharges_openhdemg.json": ("openhdemg, with the EMG", datasets.save_openhdemg),
+        "discharges.mat": ("MATLAB, with the EMG; samples from 1", datasets.save_mat),
+        "discharges.csv": ("any table; samples from 0", datasets.save_csv),
     }
-    for name, write in writers.items():
+    for name, (_, write) in writers.items():
         write(decoded, Path(folder) / name)
-    return pd.DataFrame({"file": list(writers)})
+    return pd.DataFrame({"file": list(writers), "for": [reader for reader, _ in writers.values()]})
 
 
 def against_labels(decoded, labelled):
-    """Agreement of decoded motor units with the labels of the same signal, if it has any.
+    """Agreement of decoded motor units with the discharge times that the new file holds.
 
-    Labels of another file may number the motor units otherwise: each is set against the decoded
-    one that agrees best with it, -1 for none (`discharges.match_motor_units`).
+    Units are matched by agreement, not by number: a file that was decomposed by itself numbers them
+    in an order of its own.
+
+    Returns
+    -------
+    pandas.DataFrame or str
+        A row for each decoded motor unit; a sentence when the file holds no discharge times.
     """
-    pairs = discharges.match_motor_units(labelled.discharges, decoded.discharges, decoded.fs)
-    found = [decoded.discharges[k] if k >= 0 else [] for k in pairs["found"]]
-    trains = {"labelled": labelled.discharges, "decoded": found}
-    table = pairs[["motor_unit", "found", "rate_of_agreement", "lag_ms"]]
-    return table.assign(
-        **{f"n_{name}": [len(t) for t in every] for name, every in trains.items()},
-        **{
-            f"cov_{name}": [discharges.interval_cov(t, decoded.fs) for t in every]
-            for name, every in trains.items()
-        },
+    if not labelled.n_motor_units:
+        return "The new recording holds no discharge times to compare with."
+    table = discharges.match_motor_units(decoded.discharges, labelled.discharges, decoded.fs)
+    labels = [labelled.discharges[k] if k >= 0 else [] for k in table["found"]]
+    table = pd.DataFrame(
+        {
+            "labelled_as": table["found"],
+            "n_labelled": [*map(len, labels)],
+            "n_decoded": [*map(len, decoded.discharges)],
+            "rate_of_agreement": table["rate_of_agreement"],
+            "lag_ms": 0 - table["lag_ms"],  # of the decoded behind the labelled ones
+            "cov_labelled": [discharges.interval_cov(x, decoded.fs) for x in labels],
+            "cov_decoded": [discharges.interval_cov(x, decoded.fs) for x in decoded.discharges],
+        }
     )
+    table.loc[table["labelled_as"] < 0, "cov_labelled"] = float("nan")
+    return table.rename_axis("motor_unit").round(3)

@@ -1,9 +1,29 @@
 """Decoders: what a run is, and one file for each that can carry it out."""
 
-from hdsemg_nb.decoders.registry import DECODERS, FILTER, LINEAR, OURS, PAPER_NETWORKS
+from hdsemg_nb.decoders.registry import (
+    ADAPTIVE,
+    DECODERS,
+    FILTER,
+    LINEAR,
+    NETWORKS,
+    OURS,
+    PAPER_NETWORKS,
+    STREAMED,
+)
 from hdsemg_nb.decoders.run import Run
 
-__all__ = ["DECODERS", "FILTER", "LINEAR", "OURS", "PAPER_NETWORKS", "Run", "build_model"]
+__all__ = [
+    "ADAPTIVE",
+    "DECODERS",
+    "FILTER",
+    "LINEAR",
+    "NETWORKS",
+    "OURS",
+    "PAPER_NETWORKS",
+    "STREAMED",
+    "Run",
+    "build_model",
+]
 
 
 def build_model(network, window, n_motor_units, n_channels=64, **own):

@@ -13,7 +13,7 @@ class FittedDecoder:
     """A decoder fitted to a recording, or read from a file.
 
     A subclass has `fs`, the sampling frequency in Hz of its training, `channels`, their names
-    (`channel_names`), ``decode(emg)``, and when it was fitted here `run` and `lookahead`.
+    (`channel_names`), ``decode(emg)``, and when it was fitted here `run` and `look_ahead`.
     """
 
     def decode_recording(self, recording):

@@ -14,7 +14,7 @@ from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
 class FittedFilter(FittedDecoder):
     """The motor-unit filter fitted to a recording."""
 
-    filter: MotorUnitFilter
+    filter: MotorUnitFilter  # or cbss.AdaptiveFilter
     run: object  # decoders.Run
     offsets: np.ndarray  # zeros: its discharges stand where the marks do
     history: pd.DataFrame  # empty
@@ -24,13 +24,6 @@ class FittedFilter(FittedDecoder):
     def fs(self):
         """Sampling frequency in Hz."""
         return self.filter.fs_
-
-    @property
-    def lookahead(self):
-        """Samples after a discharge that its decision waits for."""
-        linear = self.filter
-        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
-        return self.run.step // 2 + int(linear.lags_.max()) + linear.n_lags // 2 + refractory
 
     def predict(self, emg, starts):
         """1 where the filter finds a discharge, else 0, shape (windows, motor units).
@@ -43,7 +36,19 @@ class FittedFilter(FittedDecoder):
             Evenly spaced, or a part of such.
         """
         low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
-        return segment.hits(self.filter.decode(emg), low, high).astype(np.float32)
+        return segment.hits(self.decode(emg), low, high).astype(np.float32)
+
+    @property
+    def n_macs(self):
+        """Multiply-accumulates for each sample."""
+        return self.filter.n_macs
+
+    @property
+    def look_ahead(self):
+        """Samples after a discharge that its decision needs."""
+        linear = self.filter
+        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
+        return int(linear.lags_.max()) + linear.n_lags // 2 + refractory
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
@@ -55,17 +60,18 @@ class FilterDecoder:
 
     own = ()
     trained = False
+    kind = MotorUnitFilter
 
     @staticmethod
     def check(run):
         """Every run can be carried out."""
 
-    @staticmethod
-    def fit(recording, run, starts, fold, progress=None):
+    @classmethod
+    def fit(cls, recording, run, starts, fold, progress=None):
         """Fit on one fold, for `engine.finish`; returns a `FittedFilter`."""
         yield from ()
         mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-        fitted = MotorUnitFilter().fit(recording, mask)
+        fitted = cls.kind().fit(recording, mask)
         if progress is not None:
             progress.update(run.epochs)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)

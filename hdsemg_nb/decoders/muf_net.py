@@ -1,14 +1,12 @@
 """MUF-Net, our own decoder: a small network that starts from motor-unit filters."""
 
-from itertools import product
-
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import nn
 
 from hdsemg_nb import segment
 from hdsemg_nb.cbss import filter_bank
+from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.decoders.network import Network
 
 N_LAGS = 16  # samples of the filters
@@ -72,13 +70,7 @@ def shift_matrices(grid, normalisation):
     matrix = normalisation.matrix
     if grid is None:
         return np.eye(len(matrix), dtype=np.float32)[None]
-    images = np.array([grid.image(unit) for unit in np.eye(len(matrix))])
-    images = np.nan_to_num(images)  # positions without an electrode
-    moved = [
-        ndimage.shift(images, (0, *by), order=1, mode="nearest") for by in product(SHIFTS, SHIFTS)
-    ]
-    weights = np.array(moved)[:, :, *grid.electrodes.T].transpose(0, 2, 1)
-    weights /= weights.sum(axis=2, keepdims=True)
+    weights = move_matrices(grid, SHIFTS)
     return (matrix @ weights @ np.linalg.inv(matrix)).astype(np.float32)
 
 

@@ -37,7 +37,7 @@ class FittedNetwork(FittedDecoder):
         return channel_names(self.recording)
 
     @property
-    def lookahead(self):
+    def look_ahead(self):
         """Samples after a discharge that its decision waits for."""
         return self.run.window // 2 + int(self.offsets.max())
 

@@ -16,7 +16,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from torch import nn
 
 from hdsemg_nb import paths
-from hdsemg_nb.decoders import DECODERS
+from hdsemg_nb.decoders import NETWORKS
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
 from hdsemg_nb.decoders.network import FittedNetwork
 from hdsemg_nb.engine import predict
@@ -98,9 +98,8 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
 
 def _check(fitted, path, precision, calibration):
     if not isinstance(fitted, FittedNetwork):
-        networks = [name for name, decoder in DECODERS.items() if decoder.trained]
         raise ValueError(
-            f"{fitted.run.network} is no network to be exported; choose one of {networks}"
+            f"{fitted.run.network} is no network to be exported; choose one of {NETWORKS}"
         )
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")

@@ -78,7 +78,8 @@ def read_log(folder):
     Returns
     -------
     recording : recording.Recording
-        Samples that were missing or not finite are 0; the events name them.
+        Samples that were missing or not finite are 0; the events name them. Discharges as they were
+        sent, within half a step; `latency.Decoder.decode_recording` finds them to the sample.
     events : pandas.DataFrame
         The fields of `session.Event`.
 

@@ -25,7 +25,7 @@ class Samples(NamedTuple):
 
 
 class Discharge(NamedTuple):
-    """One discharge of a motor unit, sent once."""
+    """One discharge of a motor unit, sent once; its sample within half a step."""
 
     unit: int
     sample: int

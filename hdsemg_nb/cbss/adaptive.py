@@ -1,0 +1,335 @@
+"""The motor-unit filter that follows the signal of the moment, without labels."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+from scipy.ndimage import maximum_filter1d
+
+from hdsemg_nb.cbss.filter import (
+    MotorUnitFilter,
+    extended_covariance,
+    lag_products,
+    peaks,
+    two_classes,
+)
+from hdsemg_nb.cbss.moves import move_matrices
+from hdsemg_nb.discharges import interval_cov
+from hdsemg_nb.segment import spike_triggered_average
+
+PRIOR_S = 5.0  # the covariance of the training counts as so many seconds of the signal
+PRIOR_DISCHARGES = 20  # the action potential of the training counts as so many discharges
+CHANGED = 0.85  # mean source at the discharges below which the action potential has changed
+IRREGULAR = 0.5  # coefficient of variation of the intervals; motor units have 0.1 to 0.3
+SIMILAR = 0.85  # cosine between an action potential and what it was taken for before
+MOVES = (-1, -0.5, 0, 0.5, 1)  # of the grid, in interelectrode distances
+MOVE_S = 20.0  # of the signal in which the place of the grid is looked for
+PASSES = 3  # of finding discharges and averaging over them
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """Filters made for the signal of the moment.
+
+    Parameters
+    ----------
+    filter : MotorUnitFilter
+    averages : numpy.ndarray, shape (motor units, channels, n_lags)
+        Action potentials that the filters look for.
+    lost : numpy.ndarray of bool, shape (motor units,)
+        Units that the filters do not find: silent, or changed too much to be told from others.
+        They are decoded with the threshold of the training; few discharges mean nothing there.
+    live : numpy.ndarray of bool, shape (channels,)
+        Channels that are used.
+    classes : numpy.ndarray, shape (motor units, 2)
+        Mean heights of the two classes of peaks, noise and discharges.
+    """
+
+    filter: MotorUnitFilter
+    averages: np.ndarray
+    lost: np.ndarray
+    live: np.ndarray
+    classes: np.ndarray
+
+    def or_else(self, other):
+        """These filters, those of another adaptation for units that are lost to this one alone."""
+        taken = self.lost & ~other.lost
+        for name in ("weights_", "thresholds_"):
+            getattr(self.filter, name)[taken] = getattr(other.filter, name)[taken]
+        self.averages[taken], self.classes[taken] = other.averages[taken], other.classes[taken]
+        return replace(self, lost=self.lost & other.lost)
+
+
+class AdaptiveFilter(MotorUnitFilter):
+    """`MotorUnitFilter` with covariance, thresholds and action potentials of the moment.
+
+    After adaptive online decomposition (Mendez Guerra et al. 2024, doi:10.1088/1741-2552/ad5ebf),
+    which follows the whitening, the separation vectors and the thresholds by small steps; here each
+    is computed anew from recent signal, with the training as a prior that is never forgotten:
+
+    * The covariance is the mean of that of the signal, weighted by its seconds, and that of the
+      training, weighted by `PRIOR_S`: for 1,024 features a few seconds alone are too short.
+    * Channels that are dead in the signal are left out.
+    * The filters are the inverse covariance times the action potentials of the training, scaled so
+      that an action potential has the output 1.
+    * The threshold is the middle between the two classes of peaks of the signal.
+    * A unit whose upper class is on average below `CHANGED` no longer looks as in the training: its
+      filter cancels what it does not expect. Where its discharges are regular and their mean is
+      similar to the action potential before (`IRREGULAR`, `SIMILAR`), that mean takes its place
+      (the training's counts as `PRIOR_DISCHARGES`) and they are looked for again. Else the unit is
+      lost: silent, or changed too much to be told from others.
+    * When two units or more are lost, `adapt` looks for them as a grid moved by up to one electrode
+      would record them.
+
+    The units are not compared with each other: two filters can come to follow the same one.
+
+    Attributes
+    ----------
+    products_ : numpy.ndarray, shape (n_lags, channels, channels)
+        Mean of the `lag_products` of the training samples.
+    averages_ : numpy.ndarray, shape (motor units, channels, n_lags)
+        Action potentials of the training, at the lags of the filters.
+    """
+
+    def fit(self, recording, mask=None):
+        """Fit to the discharge times of a recording, as `MotorUnitFilter.fit`."""
+        mask = np.ones(recording.n_samples, bool) if mask is None else mask
+        super().fit(recording, mask)
+        emg = np.where(mask, recording.emg - self.mean_, 0)
+        self.products_ = lag_products(emg, self.n_lags) / mask.sum()
+        self.averages_ = np.array(
+            [
+                spike_triggered_average(emg, times[mask[times]] + lag, self.n_lags)
+                for times, lag in zip(recording.discharges, self.lags_, strict=True)
+            ]
+        )
+        self.grid_ = recording.grid
+        sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
+        self.classes_ = self._judged(sources)[0]
+        return self
+
+    @property
+    def rest(self):
+        """Samples after a discharge in which no other can be."""
+        return round(self.refractory_ms * self.fs_ / 1000) - 1
+
+    @property
+    def n_macs(self):
+        """Multiply-accumulates for each sample, those of the covariance included."""
+        return super().n_macs + self.products_.size
+
+    @property
+    def sound(self):
+        """Channels with a weight in the training, shape (channels,)."""
+        return self.weights_.any(axis=(0, 2))
+
+    def decode(self, emg):
+        """Find the discharges in a signal, with filters adapted to the whole of it.
+
+        For tens of seconds; what changes within longer signals is followed by `AdaptiveStream`.
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV, the channels of the training in their order.
+
+        Returns
+        -------
+        list of numpy.ndarray of int64
+            Discharge times of each motor unit as 0-based samples of `emg`.
+        """
+        return self.adapt(emg).filter.decode(emg)
+
+    def unadapted(self):
+        """The filters of the training as `Adapted`."""
+        linear = self._with(self.weights_.copy())
+        linear.thresholds_ = self.thresholds_.copy()
+        lost = np.zeros(len(self.weights_), dtype=bool)
+        return Adapted(linear, self.averages_.copy(), lost, self.sound, self.classes_.copy())
+
+    def adapt(self, emg):
+        """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
+        self.check(emg)
+        live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
+        products = lag_products(emg - self.mean_, self.n_lags)
+        covariance = self.covariance(products, emg.shape[1], live)
+        now = self.follow(emg, live, covariance)
+        if self.grid_ is None or now.lost.sum() < 2:
+            return now
+        return now.or_else(self._moved(emg, live, covariance, now.lost))
+
+    def _moved(self, emg, live, covariance, lost):
+        """Filters for action potentials as a grid at another place would record them.
+
+        The place is the one where most of the lost units are found. The grid moves as a whole: what
+        is found where not more than half of them are, or one alone, is not believed.
+        """
+        last, most, best = emg[:, -round(MOVE_S * self.fs_) :], max(1, lost.sum() / 2), None
+        for move in move_matrices(self.grid_, MOVES):
+            averages = np.einsum("cd,udl->ucl", move, self.averages_)
+            found = (lost & ~self.follow(last, live, covariance, averages, passes=0).lost).sum()
+            if found > most:
+                most, best = found, averages
+        return self.follow(emg, live, covariance, best)
+
+    def covariance(self, products, n_samples, live):
+        """Covariance of the live channels: of the moment and of the training.
+
+        Parameters
+        ----------
+        products : numpy.ndarray, shape (n_lags, channels, channels)
+            `lag_products` of recent signal, without the mean of the training.
+        n_samples : float
+            Samples they are summed over.
+        live : numpy.ndarray of bool, shape (channels,)
+
+        Returns
+        -------
+        numpy.ndarray, shape (live channels * n_lags, live channels * n_lags)
+
+        Raises
+        ------
+        ValueError
+            When no channel is live.
+        """
+        if not live.any():
+            raise ValueError("every channel that the filters use is dead in emg")
+        prior = PRIOR_S * self.fs_
+        mixed = (products + prior * self.products_) / (n_samples + prior)
+        return extended_covariance(mixed[:, live][:, :, live])
+
+    def follow(self, emg, live, covariance, averages=None, passes=PASSES):
+        """Filters for a signal whose covariance is known.
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV: thresholds and action potentials are taken from it.
+        live : numpy.ndarray of bool, shape (channels,)
+        covariance : numpy.ndarray
+            Of `covariance`.
+        averages : numpy.ndarray, optional
+            Action potentials to begin with; default those of the training.
+        passes : int
+            Action potentials are averaged anew at most so often.
+
+        Returns
+        -------
+        Adapted
+        """
+        before = self.averages_ if averages is None else averages
+        averages, changed = before.copy(), np.zeros(len(before), bool)
+        factor = scipy.linalg.cho_factor(covariance)
+        for left in range(passes, -1, -1):
+            linear = self._with(separation(factor, averages, live))
+            classes, linear.thresholds_, found = self._judged(linear.source(emg))
+            lost, new = classes[:, 1] < CHANGED, {}
+            for unit in np.flatnonzero(lost | changed):
+                new[unit] = self._average(emg, found[unit], unit, before[unit], live)
+            new = {unit: average for unit, average in new.items() if average is not None}
+            lost[list(new)], changed[list(new)] = False, True
+            if not left or not new:
+                break
+            averages[list(new)] = list(new.values())
+        linear.thresholds_[lost] = self.thresholds_[lost]
+        return Adapted(linear, averages, lost, live, classes)
+
+    def expecting(self, emg, mask, sd):
+        """What adaptation would come to, had it seen the training with white noise.
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            With the noise, in uV.
+        mask : numpy.ndarray of bool, shape (samples,)
+            Where the classes of peaks are taken from.
+        sd : float
+            Standard deviation of the noise on each channel, in uV.
+
+        Returns
+        -------
+        Adapted
+        numpy.ndarray, shape (motor units, samples)
+            The sources of `emg`.
+        """
+        now, live = self.unadapted(), self.sound
+        covariance = self.covariance(0, 0, live)
+        factor = scipy.linalg.cho_factor(covariance + sd**2 * np.eye(len(covariance)))
+        now.filter.weights_ = separation(factor, self.averages_, live)
+        sources = now.filter.source(emg)
+        classes, now.filter.thresholds_, _ = self._judged(np.where(mask, sources, 0))
+        return replace(now, classes=classes), sources
+
+    def _with(self, weights):
+        linear = MotorUnitFilter(self.n_lags, self.largest_lag)
+        linear.weights_, linear.lags_ = weights, self.lags_
+        linear.mean_, linear.fs_ = self.mean_, self.fs_
+        return linear
+
+    def _judged(self, sources):
+        """Mean heights of the classes of peaks, threshold and discharges of each unit."""
+        classes, thresholds, found = np.zeros((len(sources), 2)), self.thresholds_.copy(), []
+        for unit, source in enumerate(sources):
+            times = peaks(source, self.fs_, 0)
+            if len(times) > 1:
+                classes[unit] = two_classes(source[times])
+                thresholds[unit] = classes[unit].mean()
+            found.append(times[source[times] >= thresholds[unit]])
+        return classes, thresholds, found
+
+    def _average(self, emg, times, unit, before, live):
+        """Action potential over discharges and those of the training; None: not to be believed."""
+        if interval_cov(times, self.fs_) > IRREGULAR:
+            return None
+        mean = spike_triggered_average(emg, times + self.lags_[unit], self.n_lags) - self.mean_
+        mean = np.where(live[:, None], mean, before)
+        size = np.linalg.norm(mean) * np.linalg.norm(before)
+        if (mean * before).sum() < SIMILAR * size:
+            return None
+        n = len(times)
+        return (PRIOR_DISCHARGES * self.averages_[unit] + n * mean) / (PRIOR_DISCHARGES + n)
+
+
+def first_come(times, rest, latest=None):
+    """Times without those within `rest` samples of one before, or of `latest`."""
+    kept, latest = [], -rest - 1 if latest is None else latest
+    for time in times:
+        if time > latest + rest:
+            kept.append(time)
+            latest = time
+    return np.array(kept, dtype=np.int64)
+
+
+class TwoClasses:
+    """Peaks above the threshold of the moment are discharges, none beside a higher one."""
+
+    def __init__(self, rest):
+        self.before = self.ahead = self.rest = rest
+
+    def __call__(self, sources, now, first=0):
+        """Which samples are discharges, shape (motor units, samples)."""
+        highest = maximum_filter1d(sources, 2 * self.rest + 1, axis=1, mode="constant")
+        least = np.maximum(now.filter.thresholds_, 1e-9)[:, None]
+        return (sources == highest) & (sources >= least)
+
+
+def separation(factor, averages, live):
+    """Filters from the factored covariance of the live channels, which have 0 elsewhere.
+
+    Parameters
+    ----------
+    factor : tuple
+        Of `scipy.linalg.cho_factor`.
+    averages : numpy.ndarray, shape (motor units, channels, n_lags)
+    live : numpy.ndarray of bool, shape (channels,)
+
+    Returns
+    -------
+    numpy.ndarray, shape (motor units, channels, n_lags)
+        Each has the output 1 at its average.
+    """
+    known, weights = averages[:, live].reshape(len(averages), -1), np.zeros(averages.shape)
+    filters = scipy.linalg.cho_solve(factor, known.T).T
+    filters /= (filters * known).sum(axis=1, keepdims=True)
+    weights[:, live] = filters.reshape(len(averages), -1, averages.shape[2])
+    return weights

@@ -1,0 +1,167 @@
+"""The adaptive motor-unit filter on a stream: it follows the signal while it decodes it."""
+
+import numpy as np
+
+from hdsemg_nb.cbss.adaptive import TwoClasses, first_come
+from hdsemg_nb.cbss.filter import lag_products
+
+MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and of the forgetting
+PERIOD_S = 5.0  # between two adaptations
+FLAT_S = 0.05  # a channel that does not change for so long is dead
+
+
+class AdaptiveStream:
+    """Decodes a signal chunk by chunk with an `AdaptiveFilter` that follows it.
+
+    Every `PERIOD_S`, and at once when a channel dies or comes back, the filters are made anew: the
+    covariance forgets with a time constant of `MEMORY_S`, thresholds and action potentials come
+    from the last `MEMORY_S`. What was sent out is not taken back. The discharges are the same
+    whatever the chunks, but that a channel is known to be dead at the end of a chunk.
+
+    A unit that was lost is looked for with the action potential that was followed last, and with
+    that of the training.
+
+    Parameters
+    ----------
+    adaptive : AdaptiveFilter
+        Fitted; not changed.
+    adapting : bool
+        False: keep the filters of the training.
+    detector : callable, optional
+        Takes sources, `Adapted` filters and the first sample to decide on, says which samples are
+        discharges; its `before` and `ahead` are the samples of the sources that it needs. Default:
+        the threshold of the moment.
+
+    Attributes
+    ----------
+    n_samples : int
+        Received so far.
+    now : Adapted
+        The filters of the moment; `now.lost` says which units they do not find.
+    """
+
+    def __init__(self, adaptive, adapting=True, detector=None):
+        self.adaptive, self.adapting, fs = adaptive, adapting, adaptive.fs_
+        self.detector = TwoClasses(adaptive.rest) if detector is None else detector
+        self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
+        self._flat = round(FLAT_S * fs)
+        self._filtered = int(max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1))
+        self._ahead = self._filtered + self.detector.ahead
+        self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
+        self.reset()
+
+    def reset(self):
+        """Forget all but the training; the next sample is number 0."""
+        units, channels = self.adaptive.averages_.shape[:2]
+        self.n_samples = self._decided = 0
+        # written up to `_end`; what is older than the memory is dropped when it is full
+        self._signal = np.zeros((channels, 2 * self._memory + self._period), dtype=np.float32)
+        self._end = 0
+        self._products, self._counted = 0.0, 0.0
+        self._equal = np.zeros(channels, dtype=int)  # samples in a row that are equal
+        self._latest = [None] * units
+        self.now = self.adaptive.unadapted()
+        self._kept = None, 0, None  # filters, first sample, sources
+
+    def push(self, chunk):
+        """Take the next samples.
+
+        Parameters
+        ----------
+        chunk : array_like, shape (channels, samples)
+            In uV; any number of samples.
+
+        Returns
+        -------
+        list of numpy.ndarray of int64
+            Discharges of each motor unit that are now certain, as samples since the start: those
+            up to the refractory time, half a filter and its lag ago.
+
+        Raises
+        ------
+        ValueError
+            For other channels than those of the training, or a sample that is not finite; the
+            stream is left as it was.
+        """
+        chunk, found = np.asarray(chunk, dtype=np.float32), []
+        self.adaptive.check(chunk)
+        while chunk.shape[1]:
+            part = chunk[:, : self._period - self.n_samples % self._period]
+            chunk = chunk[:, part.shape[1] :]
+            died = self._keep(part)
+            found.append(self._decode())
+            if self.adapting and self.n_samples % self._period == 0:
+                self._learn()
+            elif self.adapting and died:
+                self._adapt()
+        units = range(len(self._latest))
+        return [np.concatenate([[], *(f[k] for f in found)]).astype(np.int64) for k in units]
+
+    def _keep(self, part):
+        """Store samples; whether a channel died or came back."""
+        n = part.shape[1]
+        if self._end + n > self._signal.shape[1]:
+            kept = self._recent(self._memory).copy()
+            self._end = kept.shape[1]
+            self._signal[:, : self._end] = kept
+        before = self._signal[:, max(self._end - 1, 0), None]
+        self._signal[:, self._end : self._end + n] = part
+        self._end, self.n_samples = self._end + n, self.n_samples + n
+        was = self._equal >= self._flat
+        differs = np.diff(part, axis=1, prepend=before) != 0
+        equal = differs[:, ::-1].argmax(axis=1)
+        self._equal = np.where(differs.any(axis=1), equal, n + self._equal)
+        return (was != (self._equal >= self._flat)).any()
+
+    def _recent(self, n):
+        return self._signal[:, max(0, self._end - n) : self._end]
+
+    def _decode(self):
+        """Discharges between the last that were decided and those that can be now."""
+        until = self.n_samples - self._ahead
+        if until <= self._decided:
+            return [np.empty(0)] * len(self._latest)
+        first = max(0, self._decided - self._before)
+        sources = self._sources(first)
+        chosen, found = self.detector(sources, self.now, self._decided - first), []
+        for unit, row in enumerate(chosen[:, self._decided - first : until - first]):
+            times = np.flatnonzero(row) + self._decided
+            times = first_come(times, self.adaptive.rest, self._latest[unit])
+            self._latest[unit] = times[-1] if len(times) else self._latest[unit]
+            found.append(times)
+        self._decided = until
+        return found
+
+    def _sources(self, first):
+        """Sources from a sample on, each filtered once by the filters of the moment."""
+        made, known, sources = self._kept
+        if made is not self.now or first < known:
+            known, sources = first, np.zeros((len(self._latest), 0), dtype=np.float32)
+        kept = sources[:, first - known :]
+        margin = self.adaptive.largest_lag + self.adaptive.n_lags
+        begin = max(0, first + kept.shape[1] - margin)
+        new = self.now.filter.source(self._recent(self.n_samples - begin))
+        sources = np.concatenate([kept, new[:, first + kept.shape[1] - begin :]], axis=1)
+        final = sources.shape[1] - self._filtered  # what comes later is not complete yet
+        self._kept = self.now, first, sources[:, : max(final, 0)]
+        return sources
+
+    def _learn(self):
+        """Add the last period to the covariance, and adapt."""
+        kept = np.exp(-PERIOD_S / MEMORY_S)
+        recent = self._recent(self._period) - self.adaptive.mean_
+        self._products = kept * self._products + lag_products(recent, self.adaptive.n_lags)
+        self._counted = kept * self._counted + self._period
+        self._adapt()
+
+    def _adapt(self):
+        """New filters, once there is a period of signal and a channel to use."""
+        adaptive, recent = self.adaptive, self._recent(self._memory)
+        live = adaptive.sound & (self._equal < self._flat)
+        if not live.any() or self.n_samples < self._period:
+            return
+        covariance = adaptive.covariance(self._products, self._counted, live)
+        now = adaptive.follow(recent, live, covariance, self.now.averages)
+        if now.lost.any():
+            now = now.or_else(adaptive.follow(recent, live, covariance))
+        self.now = now

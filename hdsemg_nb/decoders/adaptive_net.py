@@ -1,0 +1,332 @@
+"""Adaptive MUF-Net, our decoder of the stream: adaptive filters and one small detector for all."""
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.ndimage import maximum_filter1d
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from hdsemg_nb import metrics, segment
+from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
+from hdsemg_nb.cbss.adaptive import first_come
+from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
+
+LARGEST_AHEAD = 10  # samples of lag ahead at most; back as far as the filter's
+SEEN_BACK, SEEN_AHEAD = 22, 3  # samples of the sources around a peak
+BINS, BIN = 24, 16  # and the largest in so many bins of so many samples before: 188 ms at 2048 Hz
+LEAST = 0.15  # of the threshold: lower peaks are no candidates
+NEAR = 5  # samples from a mark to the peak that is its discharge
+NOISE = (0, 0, 0, 0, 0.1, 0.2, 0.3, 0.5, 0.8)  # added in training, in SD of the EMG
+BATCH = 512  # candidates
+
+
+class Detector(nn.Module):
+    r"""Probability that a peak of a source is a discharge.
+
+    With z_m the source of unit m over its threshold of the moment, at a peak at t::
+
+        logit_m(t) = 4 (min(z_m(t), 2) - 1) + g_m D(f_m(t)) + b_m
+
+    The first term is the threshold by two classes. D, shared by all units, corrects it: three fully
+    connected layers that see z_m from 22 samples before to 3 after, its largest values in the 188
+    ms before (when did the unit last discharge?), sum_n a_mn z_n (t), and how far the two classes
+    of peaks are apart.
+
+    Parameters
+    ----------
+    n_motor_units : int
+    """
+
+    def __init__(self, n_motor_units):
+        super().__init__()
+        n_features = SEEN_BACK + SEEN_AHEAD + 1 + BINS + 3
+        self.interaction = nn.Parameter(torch.zeros(n_motor_units, n_motor_units))
+        self.gain = nn.Parameter(torch.ones(n_motor_units))
+        self.bias = nn.Parameter(torch.zeros(n_motor_units))
+        self.layers = nn.Sequential(
+            *(nn.Linear(n_features, 32), nn.ReLU(), nn.Dropout(0.2)),
+            *(nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 1)),
+        )
+
+    def forward(self, unit, seen, others, before, classes):
+        """Logits (candidates,) from `Candidates`."""
+        together = (others * self.interaction[unit]).sum(1, keepdim=True)
+        correction = self.layers(torch.cat([seen, together, before, classes], 1))[:, 0]
+        threshold = 4 * (seen[:, SEEN_BACK].clamp(max=2) - 1)
+        return threshold + self.gain[unit] * correction + self.bias[unit]
+
+
+class Candidates(NamedTuple):
+    """Peaks of the sources, and what `Detector` sees of them."""
+
+    unit: torch.Tensor  # (candidates,)
+    seen: torch.Tensor  # (candidates, samples)
+    others: torch.Tensor  # (candidates, motor units): the largest of the others within 2 samples
+    before: torch.Tensor  # (candidates, bins)
+    classes: torch.Tensor  # (candidates, 2)
+
+
+def candidates(sources, now, first=0):
+    """Peaks of the sources that may be discharges.
+
+    Parameters
+    ----------
+    sources : numpy.ndarray, shape (motor units, samples)
+        Of the filters of the moment.
+    now : cbss.adaptive.Adapted
+    first : int
+        Peaks before this sample are left out.
+
+    Returns
+    -------
+    Candidates
+    numpy.ndarray of int64
+        Their samples; motor units one after the other.
+    """
+    scaled = sources / now.filter.thresholds_[:, None].astype(np.float32)
+    highest = maximum_filter1d(scaled, 2 * SEEN_AHEAD + 1, axis=1, mode="constant")
+    chosen = (scaled == highest) & (scaled > LEAST)
+    chosen[:, :first] = False
+    unit, at = np.nonzero(chosen)
+    reach = SEEN_BACK + BINS * BIN
+    padded = np.pad(scaled, ((0, 0), (reach, SEEN_AHEAD)))
+    around = np.lib.stride_tricks.sliding_window_view(padded, reach + 1 + SEEN_AHEAD, axis=1)
+    around = around[unit, at]
+    others = maximum_filter1d(scaled, 5, axis=1, mode="constant")[:, at].T
+    others[np.arange(len(at)), unit] = 0
+    before = around[:, : BINS * BIN].reshape(len(at), BINS, BIN).max(axis=2)
+    lower, upper = now.classes.T
+    classes = np.stack([np.log(np.maximum(upper, 1e-3)), lower / np.maximum(upper, 1e-3)], 1)
+    parts = (
+        np.clip(around[:, BINS * BIN :], -1, 4),
+        np.clip(others, 0, 4),
+        np.clip(before, 0, 2),
+        classes[unit],
+    )
+    tensors = [torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts]
+    return Candidates(torch.from_numpy(unit), *tensors), at
+
+
+@dataclass(frozen=True, eq=False)
+class PeakDetector:
+    """`Detector` on the sources of the moment, as `AdaptiveStream` takes it."""
+
+    model: Detector
+    threshold: float
+    before = SEEN_BACK + BINS * BIN  # samples of the sources it needs on both sides
+    ahead = SEEN_AHEAD
+
+    @torch.inference_mode()
+    def probabilities(self, sources, now, first=0):
+        """Probability of a discharge at each sample, 0 without a peak and before `first`."""
+        found, at = candidates(sources, now, first)
+        probabilities = np.zeros(sources.shape, dtype=np.float32)
+        probabilities[found.unit.numpy(), at] = torch.sigmoid(self.model(*found)).numpy()
+        return probabilities
+
+    def __call__(self, sources, now, first=0):
+        """Which samples are discharges, before the refractory time is kept."""
+        return self.probabilities(sources, now, first) >= self.threshold
+
+
+@dataclass(frozen=True, eq=False)
+class FittedAdaptiveNet(FittedDecoder):
+    """Adaptive filters and their detector, fitted on one fold."""
+
+    filter: AdaptiveFilter
+    detector: PeakDetector
+    run: object  # decoders.Run
+    offsets: np.ndarray  # zeros: its discharges stand where the marks do
+    history: pd.DataFrame
+    channels: list  # names
+
+    @property
+    def fs(self):
+        """Sampling frequency in Hz."""
+        return self.filter.fs_
+
+    def of_highest_f1(self):
+        """Itself: the weights of the lowest validation loss are the only ones."""
+        return self
+
+    def predict(self, emg, starts):
+        """Probability of a discharge in each window, shape (windows, motor units).
+
+        That of the discharge within the label; without one, of the likeliest peak below the
+        threshold. The filters are adapted to the whole of `emg`, without labels.
+
+        Parameters
+        ----------
+        emg : numpy.ndarray, shape (channels, samples)
+            In uV, of any recording with the channels of the training.
+        starts : numpy.ndarray of int64, shape (windows,)
+            Evenly spaced, or a part of such.
+        """
+        probabilities, found = self._found(emg)
+        for row, times in zip(probabilities, found, strict=True):
+            kept = row[times]
+            row[row >= self.run.threshold] = 0  # within the refractory time of a discharge
+            row[times] = kept
+        low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
+        length = int(high[0] - low[0])
+        padded = np.pad(probabilities, ((0, 0), (length, length)))
+        return np.stack([padded[:, a : a + length].max(axis=1) for a in low + length])
+
+    def decode(self, emg):
+        """Discharge times of each motor unit, to the sample; `emg` as for `predict`."""
+        return self._found(emg)[1]
+
+    def _found(self, emg):
+        now = self.filter.adapt(emg)
+        probabilities = self.detector.probabilities(now.filter.source(emg), now)
+        rest = self.filter.rest
+        found = [
+            first_come(np.flatnonzero(row >= self.run.threshold), rest) for row in probabilities
+        ]
+        return probabilities, found
+
+    def stream(self, adapting=True):
+        """A `cbss.AdaptiveStream` that decides by the detector."""
+        return AdaptiveStream(self.filter, adapting, self.detector)
+
+    @property
+    def n_macs(self):
+        """Multiply-accumulates for each sample, with a candidate of each unit every 10 samples."""
+        layers = sum(p.numel() for p in self.detector.model.layers.parameters())
+        return self.filter.n_macs + layers * len(self.offsets) // 10
+
+    @property
+    def look_ahead(self):
+        """Samples after a discharge that its decision needs."""
+        return int(self.filter.lags_.max()) + self.filter.n_lags // 2 - 1 + SEEN_AHEAD
+
+
+class AdaptiveNet:
+    """Adaptive MUF-Net: `cbss.AdaptiveFilter` and `Detector`, fitted to the training windows.
+
+    The filters, their thresholds and the noise they expect are made anew from the signal of the
+    moment (`AdaptiveFilter`); the detector stays as trained. It is trained on the sources of the
+    training signal with noise of several levels, filtered as the adaptive filter would for that
+    noise. The weights of the lowest validation loss are kept, and the outputs moved so that the
+    threshold is that of the highest F1 on the validation candidates. Of `Run` it uses epochs,
+    learning_rate, weight_decay, decay, threshold and seed.
+    """
+
+    own = ()
+    trained = True
+
+    @staticmethod
+    def check(run):
+        """Every run can be carried out."""
+
+    @classmethod
+    def fit(cls, recording, run, starts, fold, progress=None):
+        """Fit on one fold, for `engine.finish`; returns a `FittedAdaptiveNet`."""
+        yield from ()
+        train, val = (
+            segment.covered_samples(starts[part], run.window, recording.n_samples)
+            for part in (fold.train, fold.val)
+        )
+        filters = AdaptiveFilter(largest_ahead=LARGEST_AHEAD).fit(recording, train)
+        rng = np.random.default_rng(run.seed)
+        parts = [examples(filters, recording, mask, rng) for mask in (train, val)]
+        with torch.random.fork_rng():
+            torch.manual_seed(run.seed)
+            model = Detector(recording.n_motor_units)
+            history = _train(model, *parts, run, progress)
+        offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
+        detector, names = PeakDetector(model, run.threshold), channel_names(recording)
+        return FittedAdaptiveNet(filters, detector, run, offsets, history, names)
+
+
+def examples(filters, recording, mask, rng):
+    """Candidates of the signal with each `NOISE`, and whether they are discharges.
+
+    Parameters
+    ----------
+    filters : cbss.AdaptiveFilter
+        Fitted.
+    recording : recording.Recording
+    mask : numpy.ndarray of bool, shape (samples,)
+        Candidates and the classes of peaks are taken from there alone.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Candidates, torch.Tensor of shape (candidates,)
+    """
+    power = recording.emg[:, mask].var(axis=1).mean()
+    parts, labels = [], []
+    for level in sorted(NOISE):
+        sd = np.float32(level * np.sqrt(power))
+        emg = recording.emg + sd * rng.standard_normal(recording.emg.shape, dtype=np.float32)
+        now, sources = filters.expecting(emg, mask, sd)
+        found, at = candidates(sources, now)
+        unit, inside = found.unit.numpy(), mask[at]
+        label = np.zeros(len(at), dtype=np.float32)
+        for k, times in enumerate(recording.discharges):
+            own = np.flatnonzero((unit == k) & inside)
+            label[own[_nearest(at[own], found.seen[own, SEEN_BACK].numpy(), times)]] = 1
+        parts.append(Candidates(*(part[torch.from_numpy(inside)] for part in found)))
+        labels.append(label[inside])
+    joined = Candidates(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return joined, torch.from_numpy(np.concatenate(labels))
+
+
+def _nearest(at, heights, times):
+    """Numbers of the highest candidates within `NEAR` samples of the discharges."""
+    first, last = np.searchsorted(at, times - NEAR), np.searchsorted(at, times + NEAR, "right")
+    return [a + heights[a:b].argmax() for a, b in zip(first, last, strict=True) if b > a]
+
+
+def _train(model, train, val, run, progress):
+    """Train a detector in place; returns the history."""
+    adam = torch.optim.AdamW(model.parameters(), run.learning_rate, weight_decay=run.weight_decay)
+    half = torch.optim.lr_scheduler.CosineAnnealingLR(adam, run.epochs)
+    lowest, history = (np.inf, model.state_dict()), []
+    for epoch in range(run.epochs):
+        began, total = perf_counter(), 0.0
+        model.train()
+        for batch in torch.randperm(len(train[1])).split(BATCH):
+            loss = cross_entropy(model(*(x[batch] for x in train[0])), train[1][batch])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            total += loss.item() * len(batch)
+        if run.decay:
+            half.step()
+        losses = (total / max(1, len(train[1])), *_validated(model, val, run.threshold))
+        history.append((epoch, *losses, perf_counter() - began))
+        if losses[1] < lowest[0]:
+            lowest = losses[1], {k: v.clone() for k, v in model.state_dict().items()}
+        if progress is not None:
+            progress.update()
+    model.load_state_dict(lowest[1])
+    model.eval()
+    _centre(model, val, run.threshold)
+    return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "val_f1", "seconds"])
+
+
+@torch.inference_mode()
+def _centre(model, val, threshold):
+    """Move the outputs so that the threshold is that of the highest F1 on the validation."""
+    logits, order = model(*val[0]).sort(descending=True)
+    tp, found = val[1][order].cumsum(0), torch.arange(1, len(logits) + 1)
+    if len(logits):
+        best = logits[(2 * tp / (found + val[1].sum())).argmax()]
+        model.bias += np.log(threshold / (1 - threshold)) - best
+
+
+@torch.inference_mode()
+def _validated(model, val, threshold):
+    """Loss and F1 over all candidates."""
+    model.eval()
+    logits, truth = model(*val[0]), val[1]
+    found = torch.sigmoid(logits) >= threshold
+    tp, fp, fn = (found * truth).sum(), (found * (1 - truth)).sum(), (~found * truth).sum()
+    return cross_entropy(logits, truth).item(), float(metrics.scores(tp, fp, fn).f1)

@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+
+from hdsemg_nb import metrics, train
+from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream, MotorUnitFilter
+from hdsemg_nb.cbss.filter import extended_covariance, lag_products
+from hdsemg_nb.cbss.moves import move_matrices
+from hdsemg_nb.decoders import ADAPTIVE, Run
+from hdsemg_nb.discharges import match_discharges
+
+
+@pytest.fixture
+def half(planted):
+    """Fitted to the first half of the signal, and that half."""
+    mask = np.arange(planted.n_samples) < planted.n_samples // 2
+    return AdaptiveFilter().fit(planted, mask), mask
+
+
+def f1(recording, found, first=8192):
+    counts = [
+        match_discharges(a[a >= first], np.asarray(b)[np.asarray(b) >= first], recording.fs)
+        for a, b in zip(recording.discharges, found, strict=True)
+    ]
+    return metrics.scores(*np.transpose(counts)).f1
+
+
+def streamed(stream, emg, size):
+    found = [stream.push(emg[:, k : k + size]) for k in range(0, emg.shape[1], size)]
+    return [np.concatenate(times) for times in zip(*found, strict=True)]
+
+
+def noisy(emg, sd):
+    return emg + np.random.default_rng(3).normal(0, sd, emg.shape).astype(np.float32)
+
+
+def test_follows_noise_that_the_filter_of_the_training_does_not(planted, half):
+    emg = noisy(planted.emg, 12)
+    fixed = f1(planted, MotorUnitFilter().fit(planted, half[1]).decode(emg))
+    adaptive = f1(planted, half[0].decode(emg))
+    assert adaptive.mean() > 0.85 > 0.5 > fixed.mean(), (adaptive, fixed)
+
+
+def test_signal_that_does_not_change_is_decoded_as_by_the_filter(planted, half):
+    assert f1(planted, half[0].decode(planted.emg)).min() > 0.97
+
+
+def test_dead_channels_are_left_out(planted, half):
+    emg = planted.emg.copy()
+    emg[[2, 5, 9]] = 7
+    adapted = half[0].adapt(emg)
+    assert np.flatnonzero(~adapted.live).tolist() == [2, 5, 9]
+    assert not adapted.filter.weights_[:, [2, 5, 9]].any()
+    assert f1(planted, adapted.filter.decode(emg)).min() > 0.95
+    with pytest.raises(ValueError, match="every channel that the filters use is dead"):
+        half[0].decode(0 * emg)
+
+
+def test_filters_have_the_output_one_at_their_action_potential(planted, half):
+    adapted = half[0].adapt(planted.emg)
+    np.testing.assert_allclose((adapted.filter.weights_ * adapted.averages).sum(axis=(1, 2)), 1)
+
+
+def test_covariance_is_the_mean_of_both_by_their_seconds(planted, half):
+    fitted, mask = half
+    emg = (planted.emg - fitted.mean_)[:, ~mask]
+    live = np.ones(16, bool)
+    found = fitted.covariance(lag_products(emg, 16), emg.shape[1], live)  # 4 s beside 5 s
+    own = lag_products(emg, 16) / emg.shape[1]
+    expected = extended_covariance(own * 4 / 9 + fitted.products_ * 5 / 9)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def reshaped(planted, share):
+    """The signal with every action potential on its way to one of another place."""
+    return (1 - share) * planted.emg + share * np.roll(planted.emg, 1, axis=0)
+
+
+def test_action_potentials_are_followed_and_the_training_is_kept(planted, half):
+    fitted, before = half[0], half[0].averages_.copy()
+    adapted = fitted.adapt(reshaped(planted, 0.3))
+    assert (
+        not adapted.lost.any()
+        and f1(planted, adapted.filter.decode(reshaped(planted, 0.3))).min() > 0.95
+    )
+    assert np.linalg.norm(adapted.averages - before, axis=(1, 2)).min() > 1
+    np.testing.assert_array_equal(fitted.averages_, before)
+
+
+def test_a_silent_unit_is_lost_and_decodes_next_to_nothing(planted, half):
+    noise = (
+        np.random.default_rng(0).normal(0, 3, planted.emg.shape).astype(np.float32)
+    )  # that between discharges
+    adapted = half[0].adapt(noise)
+    assert adapted.lost.all() and sum(map(len, adapted.filter.decode(noise))) < 5
+
+
+@pytest.mark.parametrize("adapting", [False, True])
+def test_a_stream_is_the_same_whatever_the_chunks(planted, half, adapting):
+    emg = noisy(np.concatenate([planted.emg, planted.emg], axis=1), 5)
+    one, other = (streamed(AdaptiveStream(half[0], adapting), emg, size) for size in (64, 4999))
+    for a, b in zip(one, other, strict=True):
+        assert len(a) > 50
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_stream_that_does_not_adapt_is_the_filter(planted, half):
+    found = streamed(AdaptiveStream(half[0], adapting=False), planted.emg, 100)
+    for ours, times in zip(
+        found, MotorUnitFilter().fit(planted, half[1]).decode(planted.emg), strict=True
+    ):
+        times = times[times < planted.n_samples - 60]
+        assert len(set(times) ^ set(ours[ours < planted.n_samples - 60])) <= 1
+
+
+def test_a_stream_follows_and_comes_back(planted, half):
+    stream = AdaptiveStream(half[0])
+    way = np.concatenate([np.linspace(0, 0.5, 6), np.linspace(0.5, 0, 6)])
+    for share in way:
+        found = streamed(stream, reshaped(planted, np.float32(share)), 512)
+        assert not stream.now.lost.any()
+    first = stream.n_samples - planted.n_samples
+    assert f1(planted, [times - first for times in found]).min() > 0.95
+    stream.reset()
+    assert stream.n_samples == 0 and (stream.now.averages == half[0].averages_).all()
+
+
+def test_a_channel_that_dies_in_a_stream_is_left_out_at_once(planted, half):
+    stream, emg = AdaptiveStream(half[0]), np.tile(planted.emg, 2)
+    streamed(stream, emg[:, :12000], 200)
+    emg[3] = 0
+    streamed(stream, emg[:, 12000:12400], 200)
+    assert not stream.now.live[3] and stream.now.live.sum() == 15
+    assert not stream.now.filter.weights_[:, 3].any()
+
+
+def test_a_stream_refuses_what_cannot_be_right_and_goes_on(planted, half):
+    stream = AdaptiveStream(half[0])
+    for bad in (planted.emg[:5, :10], np.full((16, 10), np.nan), planted.emg[0]):
+        with pytest.raises(ValueError, match=r"expected \(16, samples\)"):
+            stream.push(bad)
+    assert stream.n_samples == 0 and len(stream.push(planted.emg[:, :50])) == 3
+
+
+def test_the_decoder_is_the_adaptive_filter(planted):
+    run = Run(ADAPTIVE, 20, 20, split="blocked")
+    result = train.cross_validate(planted, run, False)
+    assert metrics.score_table(result.counts, ["fold"])["f1"].min() > 0.95
+    assert (result.offsets == 0).all()
+
+
+def test_moves_of_a_grid(planted):
+    here, row = (move_matrices(planted.grid, (0, 1))[k] for k in (0, 2))
+    np.testing.assert_allclose(here, np.eye(16))
+    images = [planted.grid.image(one) for one in (planted.emg[:, 5], row @ planted.emg[:, 5])]
+    np.testing.assert_allclose(images[1][1:], images[0][:-1], rtol=1e-5)
+
+
+def test_units_under_a_moved_grid_are_found(planted, half):
+    moved = move_matrices(planted.grid, (0, 1))[2].astype(np.float32) @ planted.emg
+    moved += np.random.default_rng(0).normal(0, 0.1, moved.shape).astype(np.float32)  # no copies
+    adapted = half[0].adapt(moved)
+    assert adapted.lost.sum() == 0 and f1(planted, adapted.filter.decode(moved)).min() > 0.9
+    half[0].grid_ = None
+    assert half[0].adapt(moved).lost.sum() >= 2

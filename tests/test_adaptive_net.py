@@ -1,0 +1,111 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from hdsemg_nb import latency, segment, train
+from hdsemg_nb.cbss.adaptive import first_come
+from hdsemg_nb.decoders import STREAMED, Run
+from hdsemg_nb.decoders.adaptive_net import SEEN_AHEAD, SEEN_BACK, candidates
+from hdsemg_nb.discharges import match_discharges
+
+RUN = Run(STREAMED, 40, 20, split="blocked", epochs=3, learning_rate=1e-2, decay=True)
+
+
+@pytest.fixture
+def fitted(planted):
+    torch.set_num_threads(1)
+    starts, folds = segment.cut(planted, RUN)
+    return train.fit(planted, RUN, folds[-1]), starts, folds[-1]
+
+
+def misses(recording, found, mask):
+    pairs = zip(recording.discharges, found, strict=True)
+    counts = [
+        match_discharges(a[mask[a]], b[mask[b]], recording.fs, tolerance_ms=0.5) for a, b in pairs
+    ]
+    return np.sum(counts, axis=0)
+
+
+def test_unseen_discharges_are_found_to_the_sample(planted, fitted):
+    one, starts, fold = fitted
+    mask = segment.covered_samples(starts[fold.test], 40, planted.n_samples)
+    right, false, missed = misses(planted, one.decode(planted.emg), mask)
+    assert right > 10 and false + missed <= 1, (right, false, missed)
+
+
+def test_windows_say_what_the_discharges_do(planted, fitted):
+    one, starts, _ = fitted
+    low, high = segment.label_borders(starts, 40, "step", 20)
+    noisy = planted.emg + np.random.default_rng(0).normal(0, 20, planted.emg.shape)
+    probabilities = one.predict(noisy.astype(np.float32), starts)
+    expected = segment.hits(one.decode(noisy.astype(np.float32)), low, high)
+    np.testing.assert_array_equal(probabilities >= 0.5, expected)
+    assert ((probabilities > 0.1) & (probabilities < 0.9)).any()
+
+
+def test_a_dead_channel_and_noise_change_little(planted, fitted):
+    one, _, _ = fitted
+    emg = planted.emg + np.random.default_rng(1).normal(0, 6, planted.emg.shape)
+    emg[[1, 8]] = 0
+    right, false, missed = misses(
+        planted, one.decode(emg.astype(np.float32)), np.ones(planted.n_samples, bool)
+    )
+    assert right / (right + false + missed) > 0.9
+
+
+def test_a_stream_is_the_same_whatever_the_chunks_and_resumes(planted, fitted):
+    one, _, _ = fitted
+    emg = np.tile(planted.emg, 2)
+    streams = one.stream(), one.stream()
+    found = []
+    for stream, size in zip(streams, (50, 3333), strict=True):
+        parts = []
+        for k in range(0, emg.shape[1], size):
+            stream = pickle.loads(pickle.dumps(stream)) if size == 3333 else stream
+            parts.append(stream.push(emg[:, k : k + size]))
+        found.append([np.concatenate(times) for times in zip(*parts, strict=True)])
+    for a, b in zip(*found, strict=True):
+        assert len(a) > 50
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_decision_waits_for_no_more_than_its_look_ahead(planted, fitted):
+    one, _, _ = fitted
+    assert one.look_ahead / planted.fs <= 0.010
+    stream, latest = one.stream(adapting=False), 0
+    for k in range(0, 8000, 16):
+        for times in stream.push(planted.emg[:, k : k + 16]):
+            assert (times >= k - one.look_ahead - 1).all()
+            latest = max(latest, *times) if len(times) else latest
+    assert latest > 7000
+
+
+def test_candidates_are_seen_as_they_stand_in_the_sources(planted, fitted):
+    one, _, _ = fitted
+    now = one.filter.adapt(planted.emg)
+    sources = now.filter.source(planted.emg)
+    found, at = candidates(sources, now)
+    k = len(at) // 2
+    unit, t = int(found.unit[k]), at[k]
+    expected = sources[unit, t - SEEN_BACK : t + SEEN_AHEAD + 1] / now.filter.thresholds_[unit]
+    np.testing.assert_allclose(found.seen[k], np.clip(expected, -1, 4), rtol=1e-5)
+    assert found.seen[k, SEEN_BACK] == found.seen[k, SEEN_BACK - 3 :].max()
+    assert found.others[k, unit] == 0
+
+
+def test_the_refractory_time_is_kept_from_the_first():
+    assert first_come([3, 10, 22, 23, 60], 19).tolist() == [3, 23, 60]
+    assert first_come([3, 30], 19, latest=-2).tolist() == [30]
+
+
+def test_it_is_trained_alike_from_a_seed(planted, fitted):
+    again = train.fit(planted, RUN, fitted[2])
+    np.testing.assert_array_equal(again.history["val_loss"], fitted[0].history["val_loss"])
+    assert again.history["train_loss"].iloc[-1] < again.history["train_loss"].iloc[0]
+
+
+def test_it_is_no_network_of_windows_to_be_exported(fitted, tmp_path):
+    with pytest.raises(ValueError, match="adaptive MUF-Net is no network to be exported"):
+        latency.export(fitted[0], tmp_path / "a.onnx")
