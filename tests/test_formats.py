@@ -230,6 +230,12 @@ def test_times_that_do_not_fit_are_refused(tmp_path, first, head, message):
         load_array(tmp_path / "a.csv", FS, "uV")
 
 
+def test_a_comma_is_not_the_decimal_mark_and_the_separator_as_well(tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join(f"{a},{b}".replace(".", ",") for a, b in EMG.T))
+    with pytest.raises(ValueError, match="its comma is also the separator"):
+        load_array(tmp_path / "a.csv", FS, "uV")
+
+
 def test_a_row_for_each_channel_longer_than_the_first_look(tmp_path, recording):
     np.savetxt(tmp_path / "a.csv", replace(recording, emg=np.tile(recording.emg, 3)).emg)
     assert load(tmp_path / "a.csv", fs=FS, unit="uV").emg.shape == (16, 1200)

@@ -73,7 +73,7 @@ def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
     own.draw_check(dataclasses.replace(one, grid=None), checked, "out", "note")
 
 
-def test_from_decoders_to_files(planted, tmp_path):
+def test_from_decoders_to_files(planted, tmp_path, monkeypatch):
     scores = own.compare(planted, own.runs(tested_folds=1))
     assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS]
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
@@ -89,6 +89,11 @@ def test_from_decoders_to_files(planted, tmp_path):
     assert all((tmp_path / "out" / name).exists() for name in files)
     again = datasets.load(tmp_path / "out" / "discharges.mat")
     assert [t.tolist() for t in again.discharges] == [t.tolist() for t in decoded.discharges]
+    with monkeypatch.context() as patch:
+        patch.setattr(own, "export", lambda *_: [][0])  # refused
+        with pytest.raises(IndexError):
+            own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
+    assert (tmp_path / "out" / "decoder.onnx").exists()  # still that of the card
     fitted, card = own.train_and_export(planted, own.RUNS[FILTER], scores, tmp_path / "out")
     assert not (tmp_path / "out" / "decoder.onnx").exists()  # of the network before
     assert "not exported" in card.loc["labels changed by the export"].item()

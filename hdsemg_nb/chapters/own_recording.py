@@ -137,9 +137,8 @@ def problems(checked):
 
 def sentence(checked, bad):
     """What was done about the channels, and what else the check says."""
-    done = (
-        f"Interpolated: channels {', '.join(map(str, bad))}" if bad else "No channel interpolated"
-    )
+    names = ", ".join(map(str, bad))
+    done = f"Interpolated: channels {names}" if bad else "No channel interpolated"
     return ". ".join([done, *checked.notes]) + "."
 
 
@@ -172,10 +171,7 @@ def draw_check(recording, checked, output, note):
 def with_motor_units(recording):
     """The recording with motor units: those of its file, else by blind source separation.
 
-    Warns
-    -----
-    UserWarning
-        Names those left out because they have too few discharges to train on.
+    Those with too few discharges to train on are left out, with a warning that names them.
     """
     found = recording if recording.n_motor_units else cbss.decompose(recording).recording
     few = np.flatnonzero(~fittable(found)).tolist()
@@ -204,9 +200,8 @@ def _trainable(recording, mask=None):
     """The recording with the motor units that have enough discharges in the training samples."""
     kept = fittable(recording, mask)
     if not kept.any():
-        raise ValueError(
-            "no motor unit has two discharges in the time to train on: take a longer recording"
-        )
+        few = "no motor unit has two discharges in the time to train on"
+        raise ValueError(f"{few}: take a longer recording")
     return with_units(recording, kept)
 
 
@@ -225,10 +220,9 @@ def compare(recording, runs):
     -------
     pandas.DataFrame
         Per decoder: f1 (of windows of 20 samples), rate_of_agreement (within 0.5 ms),
-        interval_error_ms (root mean square), all means over motor units and folds; motor_units
-        (trained, mean over folds);
-        training_seconds (of one fold); delay_ms (from a discharge to the end of the signal that its
-        decision needs); computing_percent (of one core, to decode in real time).
+        interval_error_ms (root mean square), means over motor units and folds; motor_units (mean
+        over folds); training_seconds (of a fold); delay_ms (from a discharge to the end of the
+        signal that its decision needs); computing_percent (of one core, to decode in real time).
     """
     rows = []
     for name, run in runs.items():
@@ -280,7 +274,7 @@ def advice(scores, decoder):
 
 
 def train_and_export(recording, run, scores, folder):
-    """Train a network on the whole recording, export it, and write its card beside it.
+    """Train a decoder on the whole recording, export a network, and write the card beside it.
 
     Returns
     -------
@@ -290,24 +284,25 @@ def train_and_export(recording, run, scores, folder):
     """
     began, path = perf_counter(), paths.made(folder) / "decoder.onnx"
     fitted = train.fit(recording, run, progress=True)
-    path.unlink(missing_ok=True)  # of an earlier call: the card would not be its own
-    exported = run.network in NETWORKS and export(fitted, path)["onnxruntime"]
+    if run.network in NETWORKS:
+        changed = f"{100 * export(fitted, path)['onnxruntime'].flipped_share:.2f} %"
+    else:
+        changed = "not exported: decodes in Python, and is fitted again in a second"
+        path.unlink(missing_ok=True)  # of an earlier call: the card would not be its own
     card = {
         "decoder": f"{run.network}, window {run.window}, step {run.step} samples",
         "trained on": repr(recording),
         "training signal": f"{recording.duration:.1f} s, all of the recording",
         "seconds used": f"{perf_counter() - began:.1f}",
         **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[run.network].items()},
-        "labels changed by the export": f"{100 * exported.flipped_share:.2f} %"
-        if exported
-        else "not exported: decodes in Python, and is fitted again in a second",
+        "labels changed by the export": changed,
         "date": date.today().isoformat(),
         "versions": ", ".join(f"{p} {version(p)}" for p in ("hdsemg_nb", "torch", "onnxruntime")),
     }
     lines = [f"| {key} | {value} |" for key, value in card.items()]
     text = "\n".join(["# Decoder", "", "| | |", "|---|---|", *lines, "", LIMITS, ""])
     paths.write_whole(path.with_suffix(".md"), text)
-    return Decoder(path) if exported else fitted, pd.DataFrame({"": card})
+    return Decoder(path) if path.exists() else fitted, pd.DataFrame({"": card})
 
 
 def save_discharges(decoded, folder):

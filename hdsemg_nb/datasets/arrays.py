@@ -90,6 +90,8 @@ def _table(path, fs):
     if wrong:
         raise ValueError(f"column {wrong[0]!r} holds {table[wrong[0]].iloc[0]!r}, expected numbers")
     values = table.to_numpy(float)
+    if separator == "," and _is_split(values):
+        raise ValueError("every second column is a fraction: its comma is also the separator")
     is_time = named and _TIME.fullmatch(str(table.columns[0]).strip())
     if len(values) > values.shape[1] > 1 and (is_time or _rises(values[:, 0])):
         _check_time(values[:, 0], table.columns[0], fs)
@@ -105,6 +107,13 @@ def _is_named(line, separator):
     except ValueError:
         return True
     return len(values) > 1 and values in [list(range(k, k + len(values))) for k in (0, 1)]
+
+
+def _is_split(values):
+    """Whether each number stands in two columns, cut at a decimal comma."""
+    whole, fraction = values[:, ::2], values[:, 1::2]
+    pairs = whole.shape == fraction.shape and (values % 1 == 0).all()
+    return pairs and fraction.min() >= 0 > whole.min()
 
 
 def _rises(column):

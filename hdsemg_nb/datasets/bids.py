@@ -81,7 +81,7 @@ def load_bids(path, grid=None, unit=None):
         signals, fs = stack([edf.signals[k] for k in emg.index], _scales(emg, unit, file))
         others = channels[channels.type != "EMG"]
         beside = [
-            (row.description or row.name, row.units or row.header, edf.signals[row.Index])
+            (f"{row.description} {row.name}", row.units or row.header, edf.signals[row.Index])
             for row in others.itertuples()
         ]
         length = _length(about, edf, signals.shape[1], fs, file)

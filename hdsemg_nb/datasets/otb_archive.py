@@ -217,10 +217,8 @@ def _channels(device):
         for adapter in device.iter("Adapter")
         for channel in adapter.iter("Channel")
     ]
-    total, last = (
-        _number(device, "DeviceTotalChannels"),
-        max((place for place, *_ in channels), default=0),
-    )
+    total = _number(device, "DeviceTotalChannels")
+    last = max((place for place, *_ in channels), default=0)
     if last >= total:
         raise ValueError(f"the .xml places a channel at {last}, DeviceTotalChannels={total:g}")
     return sorted(channels, key=lambda channel: channel[0])
