@@ -230,8 +230,10 @@ def test_times_that_do_not_fit_are_refused(tmp_path, first, head, message):
         load_array(tmp_path / "a.csv", FS, "uV")
 
 
-def test_a_comma_is_not_the_decimal_mark_and_the_separator_as_well(tmp_path):
-    (tmp_path / "a.csv").write_text("\n".join(f"{a},{b}".replace(".", ",") for a, b in EMG.T))
+@pytest.mark.parametrize("scale", [1, 1e-3])
+def test_a_comma_is_not_the_decimal_mark_and_the_separator_as_well(tmp_path, scale):
+    rows = "\n".join(f"{a:.6f};{b:.6f}" for a, b in scale * EMG.T)
+    (tmp_path / "a.csv").write_text(rows.replace(".", ",").replace(";", ","))
     with pytest.raises(ValueError, match="its comma is also the separator"):
         load_array(tmp_path / "a.csv", FS, "uV")
 

@@ -113,7 +113,7 @@ def _is_split(values):
     """Whether each number stands in two columns, cut at a decimal comma."""
     whole, fraction = values[:, ::2], values[:, 1::2]
     pairs = whole.shape == fraction.shape and (values % 1 == 0).all()
-    return pairs and fraction.min() >= 0 > whole.min()
+    return pairs and fraction.min() >= 0 and (whole.min() < 0 or not whole.any())
 
 
 def _rises(column):
