@@ -80,7 +80,10 @@ def _measured(path, trains, fs, step):
     if step != "load":
         call = STEPS[step](recording)
         began = perf_counter()
-        call()
+        try:
+            call()
+        except cbss.NoMotorUnit:
+            step += ", none found"
     seconds = perf_counter() - began
     return {
         "step": step,

@@ -108,7 +108,10 @@ def decompose(recording, n_lags=16, n_seeds=100, seed=0, progress=True):
             activity[np.clip(around, 0, len(activity) - 1)] = 0
     if not units:
         rule = f"silhouette >= {LEAST_SILHOUETTE} and interval CoV <= {LARGEST_COV} in {recording}"
-        raise NoMotorUnit(f"no motor unit with {rule}; take a longer signal or raise n_seeds")
+        seen = f"its filters see {1000 * n_lags / recording.fs:.1f} ms, 8 are usual: raise n_lags"
+        raise NoMotorUnit(
+            f"no motor unit with {rule}; take a longer signal or more n_seeds; {seen}"
+        )
     found = replace(recording, discharges=[u.discharges for u in units], pnr=[u.pnr for u in units])
     quality = pd.DataFrame(units).rename_axis("motor_unit").reset_index()
     quality["n_discharges"] = quality["discharges"].map(len)

@@ -5,6 +5,7 @@ import argparse
 from hdsemg_nb import live
 from hdsemg_nb.datasets import fetch_sample, load
 from hdsemg_nb.latency import Decoder
+from hdsemg_nb.signal_check import check_signal
 
 
 def _arguments():
@@ -33,7 +34,11 @@ def main():
         return live.send(recording, name, given.chunk, given.minutes)
     source = live.Source(given.name, given.type, given.source_id, given.host)
     if given.calibrate is not None:
-        quality = live.calibrate(live.record(given.calibrate, source), given.to)
+        recording = live.record(given.calibrate, source)
+        channels, notes = check_signal(recording)
+        bad = channels.query("problem != ''").set_index("channel")["problem"]
+        print(bad.to_string() if len(bad) else "no channel has a problem", *notes, sep="\n")
+        quality = live.calibrate(recording, given.to)
         print(quality.round(2).to_string(index=False))
     decoder = Decoder(given.decoder or given.to, threads=1)
     print(live.Receiver(decoder, source, given.log).run(given.minutes))
