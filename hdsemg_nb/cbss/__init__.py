@@ -3,6 +3,6 @@
 
 from hdsemg_nb.cbss.adaptive import AdaptiveFilter
 from hdsemg_nb.cbss.adaptive_stream import AdaptiveStream
-from hdsemg_nb.cbss.decomposition import decompose, recovery
+from hdsemg_nb.cbss.decomposition import NoMotorUnit, decompose, recovery
 from hdsemg_nb.cbss.filter import MotorUnitFilter, filter_bank
 from hdsemg_nb.cbss.quality import pulse_to_noise_ratio, silhouette

@@ -21,7 +21,7 @@ from hdsemg_nb.metrics import recording_scores
 # mean F1 over motor units moves by some hundredths, by far less than a wrong result would be off.
 TOLERANCE = 0.05
 PATIENCES = (3, 5, 10, 20, 30)  # epochs without a fall of the validation loss before the end
-LIMIT_S = 60.0  # a run that took longer is not trained again
+LIMIT_S = 40.0  # a run that took longer is not trained again
 
 
 def overview():
