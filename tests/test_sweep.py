@@ -376,16 +376,17 @@ def test_the_study_of_the_paper_is_the_grid_of_the_paper():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "least"), [(FILTER, 0.9), (OURS, 0.9)])
-def test_a_committed_result_is_found_again(network, least):
+@pytest.mark.parametrize("network", [FILTER, OURS])
+def test_a_committed_result_is_found_again(network):
     torch.set_num_threads(1)
     kept = results.read("real_recording")
     rows = kept[kept["setting"].eq(OURS) & kept["split"].eq("blocked") & kept["step"].eq(20)]
-    rows = rows[rows["network"] == network]
+    rows = rows[(rows["network"] == network) & (rows["fold"] == 0)]
     settings = {name: rows[name].iloc[0] for name in Run.__dataclass_fields__ if name != "bf16"}
     given = {name: value for name, value in settings.items() if pd.notna(value)}
+    given |= {"tested_folds": 1}
     for name in ("epochs", "batch_size"):
         given |= {name: int(given[name])} if name in given else {}
     counts = cross_validate(fetch_sample(), Run(**given), False).counts
     ours, theirs = (metrics.recording_scores(table)["f1"] for table in (counts, rows))
-    assert ours == pytest.approx(theirs, abs=0.03) and ours > least
+    assert ours == pytest.approx(theirs, abs=0.03) and ours > 0.8
