@@ -65,6 +65,7 @@ def test_no_circle():
         done |= free
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heavy", ["torch", "onnxruntime", "distributed"])
 def test_a_figure_imports_no_engine(heavy):
     code = f"import sys, hdsemg_nb.figures; sys.exit({heavy!r} in sys.modules)"

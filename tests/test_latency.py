@@ -51,6 +51,7 @@ def test_export_takes_microvolts_and_gives_torchs_probabilities(
     assert decoder.engine == engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [name for name in NETWORKS if name not in ("ML-DCNN", "MT-DCNN")],
