@@ -52,7 +52,7 @@ STUDY ?= protocol
 sweep: .venv/ready  ## compute what the results of a STUDY lack (params/sweeps/): hours; resumes
 	$(BIN)/python -m hdsemg_nb.sweep params/sweeps/$(STUDY).yaml
 
-benchmark: .venv/ready  ## training and prediction speed against the usual ways, and the live loop; three quarters of an hour
+benchmark: .venv/ready  ## speed of training, prediction, the live loop and long recordings; an hour and a half
 	$(BIN)/python -m benchmarks
 
 lock: .venv/ready  ## resolve requirements.lock again from pyproject.toml

@@ -28,7 +28,7 @@ def layers(network, recording, window):
 
 def test_motor_units_with_one_discharge_or_none(planted):
     few = replace(planted, discharges=(planted.discharges[0], [500], []), pnr=None)
-    table = start_here.motor_unit_table(few)
+    table = start_here.label_facts(few)
     assert table["discharges"].tolist() == [len(planted.discharges[0]), 1, 0]
     assert table["median_rate_pps"].notna().tolist() == [True, False, False]
     assert abs(table["offset_ms"][0]) < 10 and table["offset_ms"][2] == 0

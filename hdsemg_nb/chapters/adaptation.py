@@ -19,6 +19,7 @@ from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.datasets.synthetic import electrode_positions
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run
+from hdsemg_nb.decoders.muf_net import TRAINING
 from hdsemg_nb.discharges import interval_cov, rate_of_agreement
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 
@@ -27,7 +28,7 @@ RUNS = {
     ADAPTIVE: {},
     STREAMED: dict(epochs=12, learning_rate=3e-3, weight_decay=1e-3, decay=True),
 }
-OF_WINDOWS = {OURS: dict(epochs=20, learning_rate=1e-2, decay=True)}  # not of the ten minutes
+OF_WINDOWS = {OURS: TRAINING}  # not of the ten minutes
 NOTES = {
     "adaptation_real": "Decoders to the sample on the real recording, five blocked folds",
     "adaptation_minutes": "SYNTHETIC contraction of 10 min (S01, 30 % MVC) whose signal changes, "

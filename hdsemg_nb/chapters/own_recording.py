@@ -15,6 +15,7 @@ from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, NETWORKS, OURS, Run
 from hdsemg_nb.decoders.fitted import channel_names, check_kind
+from hdsemg_nb.decoders.muf_net import TRAINING
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import Decoder, export
 from hdsemg_nb.motor_units import fittable, with_units
@@ -23,7 +24,7 @@ from hdsemg_nb.signal_check import check_signal, repair
 RUNS = {  # blocked folds: nothing of the training is in the test
     FILTER: Run(FILTER, 20, 20, split="blocked"),
     ADAPTIVE: Run(ADAPTIVE, 20, 20, split="blocked"),
-    OURS: Run(OURS, 40, 20, split="blocked", epochs=20, learning_rate=1e-2, decay=True),
+    OURS: Run(OURS, 40, 20, split="blocked", **TRAINING),
 }
 CLOSE = 0.02  # rates of agreement that differ by less are alike
 LIMITS = (

@@ -21,7 +21,7 @@ KINDS = {  # of decoded windows: place beside the row of the motor unit, marker,
 }
 
 
-def motor_unit_table(recording):
+def label_facts(recording):
     """Facts about the motor units of a recording.
 
     Parameters

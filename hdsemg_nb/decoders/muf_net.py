@@ -13,6 +13,7 @@ N_LAGS = 16  # samples of the filters
 LARGEST_LAG = 10  # samples of look-ahead at most: 4.9 ms at 2048 Hz
 NOISE = (0.0, 0.2)  # noise the filters of a motor unit expect, in standard deviations of the EMG
 SHIFTS = (-0.5, -0.25, 0, 0.25, 0.5)  # interelectrode distances along rows and columns
+TRAINING = dict(epochs=20, learning_rate=1e-2, decay=True)  # at W = 40, S = 20 (notebook 08)
 ABLATIONS = {  # name of what is taken away: what is there instead
     "initialisation": "filters drawn at random",
     "whitening": "average action potentials as filters",

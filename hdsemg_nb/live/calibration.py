@@ -6,12 +6,13 @@ import numpy as np
 from tqdm import tqdm
 
 from hdsemg_nb import cbss, latency, paths, train
-from hdsemg_nb.decoders import Run
+from hdsemg_nb.decoders import OURS, Run
+from hdsemg_nb.decoders.muf_net import TRAINING
 from hdsemg_nb.live.lsl import Input, Source
 from hdsemg_nb.live.session import stamp_jitter
 from hdsemg_nb.recording import Recording
 
-RUN = Run("MUF-Net", 40, 20, epochs=20, learning_rate=1e-2, decay=True)
+RUN = Run(OURS, 40, 20, **TRAINING)
 
 
 def record(seconds, source=Source(), progress=True):  # noqa: B008
