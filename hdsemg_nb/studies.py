@@ -1,12 +1,25 @@
 """Studies: a question, the recordings and the runs that answer it (params/sweeps/*.yaml)."""
 
 from dataclasses import dataclass
-from itertools import product
+from inspect import signature
+from itertools import accumulate, pairwise, product, zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 from hdsemg_nb import params, paths
 from hdsemg_nb.datasets import load_recordings
 from hdsemg_nb.decoders import Run
+from hdsemg_nb.recording import Recordings
+
+FIELDS = ["note", "recordings", "results"]
+
+
+class Block(NamedTuple):
+    """Runs that are computed together."""
+
+    name: str  # of the setting, "" for none
+    recordings: dict  # arguments of `datasets.load_recordings`
+    runs: list  # of decoders.Run
 
 
 @dataclass(frozen=True)
@@ -18,9 +31,9 @@ class Study:
     note : str
         What it is: the first line of its file.
     recordings : dict
-        Arguments of `datasets.load_recordings`.
-    blocks : list of (str, list of decoders.Run)
-        Settings by name ("" for none), computed in this order.
+        Arguments of `datasets.load_recordings`, but for the blocks that have others.
+    blocks : list of Block
+        Computed in this order.
     results : pathlib.Path
         Table of counts, from the project root.
     curves : pathlib.Path or None
@@ -39,8 +52,21 @@ class Study:
         return paths.PROJECT / "runs" / self.results.stem
 
     def load_recordings(self):
-        """The recordings, read or simulated."""
-        return load_recordings(**self.recordings)
+        """The recordings of all blocks, read or simulated, and which of them each block is run on.
+
+        Returns
+        -------
+        recording.Recordings
+        list of range
+            Their numbers, for each block.
+        """
+        kinds = [one.recordings for one in self.blocks]
+        kinds = [kind for k, kind in enumerate(kinds) if kind not in kinds[:k]]
+        sources = [load_recordings(**kind) for kind in kinds]
+        ends = list(accumulate(map(len, sources), initial=0))
+        spans = [range(*pair) for pair in pairwise(ends)]
+        together = Recordings(loader for source in sources for loader in source.loaders)
+        return together, [spans[kinds.index(block.recordings)] for block in self.blocks]
 
 
 def load(path):
@@ -49,9 +75,11 @@ def load(path):
     Parameters
     ----------
     path : str or pathlib.Path
-        YAML file with note, recordings, results, curves (if any) and runs: a list of settings, or
-        such lists by name. A list as a value stands for one run per item; what is left out is
-        the paper's protocol (`decoders.Run`).
+        YAML file with note, recordings, results, curves (if any) and runs, a list: a list as a
+        value stands for one run per item, what is left out is the paper's protocol
+        (`decoders.Run`). With settings, by name, all runs are computed in each, and their first
+        entries first; a setting has what differs of its recordings, change (what differs in every
+        run) and runs (its own, instead of those of the study).
 
     Returns
     -------
@@ -63,14 +91,12 @@ def load(path):
         When something is unknown, missing, twice or impossible; names the file.
     """
     content = params.read_yaml(path)
-    params.refuse_unknown(content, ["note", "recordings", "results", "curves", "runs"], path)
-    missing = {"note", "recordings", "results", "runs"} - set(content)
+    params.refuse_unknown(content, [*FIELDS, "curves", "runs", "settings"], path)
+    missing = set(FIELDS) - set(content)
     if missing:
         raise ValueError(f"{path} lacks {sorted(missing)}")
-    runs = content["runs"]
-    named = runs.items() if isinstance(runs, dict) else [("", [entry]) for entry in runs]
     try:
-        blocks = [(name, expand(entries)) for name, entries in named]
+        blocks = _blocks(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     files = [Path(content[n]) if content.get(n) else None for n in ("results", "curves")]
@@ -80,7 +106,25 @@ def load(path):
     return Study(content["note"], content["recordings"], blocks, *files)
 
 
-def expand(entries, seed=0):
+def _blocks(content):
+    """Blocks of a study: the first entry of every setting, then the second ones, and so on."""
+    lists = []
+    for name, setting in content.get("settings", {"": {}}).items():
+        params.refuse_unknown(setting, ["recordings", "change", "runs"], f"setting {name!r}")
+        recordings = content["recordings"] | setting.get("recordings", {})
+        known = signature(load_recordings).parameters
+        params.refuse_unknown(recordings, known, f"recordings of setting {name!r}")
+        entries = setting.get("runs", content.get("runs", []))
+        lists.append(
+            [
+                Block(name, recordings, expand([entry], first=k, change=setting.get("change", {})))
+                for k, entry in enumerate(entries)
+            ]
+        )
+    return [block for row in zip_longest(*lists) for block in row if block]
+
+
+def expand(entries, seed=0, first=0, change=()):
     """Runs from a list of settings; a list as a value stands for one run per item.
 
     Parameters
@@ -89,6 +133,10 @@ def expand(entries, seed=0):
         For example [{"network": "ML-DCNN", "window": [20, 140], "step": 50}].
     seed : int
         Of the entries that name none.
+    first : int
+        Number of the first entry, for messages.
+    change : dict
+        What every run has instead of what stands in its entry.
 
     Returns
     -------
@@ -101,15 +149,15 @@ def expand(entries, seed=0):
         When a setting is unknown or impossible.
     """
     names, found = Run.__dataclass_fields__, []
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(entries, first):
         where = f"entry {number} of the runs"
         if not isinstance(entry, dict):
             raise ValueError(f"{where} is {entry!r}, expected settings such as network: ML-DCNN")
-        params.refuse_unknown(entry, names, where)
+        params.refuse_unknown({**entry, **dict(change)}, names, where)
         missing = {"network", "window", "step"} - set(entry)
         if missing:
             raise ValueError(f"{where} lacks {sorted(missing)}")
-        entry = {"seed": seed, **entry}
+        entry = {"seed": seed, **entry, **dict(change)}
         values = (v if isinstance(v, list) else [v] for v in entry.values())
         found += [Run(**dict(zip(entry, each, strict=True))) for each in product(*values)]
     return list(dict.fromkeys(found))

@@ -71,22 +71,31 @@ def plan(recordings, runs, folder, only=()):
     list of Work
         In the order of `run`.
     """
-    folder = Path(folder)
-    paths.made(folder)
-    absent = sorted(set(only) - set(range(len(recordings))))
-    if absent:
-        raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
-    known = [_look_at(recordings, k, folder) for k in sorted(set(only) or range(len(recordings)))]
-    known = [each for each in known if each is not None]
-    intensities = dict.fromkeys(str(about["mvc"]) for _, about, _ in known)
     blocks = [runs] if runs and isinstance(runs[0], Run) else runs
+    known = _looked_at(recordings, folder, only)
+    return [work for block in blocks for work in _works(known, block, Path(folder))]
+
+
+def _works(known, runs, folder):
+    """Works of a block: intensity by intensity, run by run."""
+    intensities = dict.fromkeys(str(about["mvc"]) for _, about, _ in known)
     return [
         Work(index, one, _path(folder, about, one), about, training_windows(*size, one))
-        for block, mvc in product(blocks, intensities)
-        for one in dict.fromkeys(block)
+        for mvc, one in product(intensities, dict.fromkeys(runs))
         for index, about, size in known
         if str(about["mvc"]) == mvc
     ]
+
+
+def _looked_at(recordings, folder, only):
+    """Number, labels and size of the recordings that can be read."""
+    absent = sorted(set(only) - set(range(len(recordings))))
+    if absent:
+        raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
+    paths.made(Path(folder))
+    chosen = sorted(set(only) or range(len(recordings)))
+    known = [_look_at(recordings, k, Path(folder)) for k in chosen]
+    return [each for each in known if each is not None]
 
 
 def _look_at(recordings, index, folder):
@@ -161,13 +170,17 @@ def run(
         written before is whole, and the next call goes on from there.
     """
     works = plan(recordings, runs, folder, only)
+    _carry_out(recordings, works, folder, workers, scheduler, progress, known, minutes)
+    return gather(works, known)
+
+
+def _carry_out(recordings, works, folder, workers, scheduler, progress, known, minutes):
     lacking = missing(works, known)
     if lacking:
         end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
         with cluster.connect(workers, scheduler) as client:
             _compute(client, recordings, lacking, progress, end)
     _warn_of_failures(folder)
-    return gather(works, known)
 
 
 def missing(works, known):
@@ -258,7 +271,7 @@ def _warn_of_failures(folder):
         warnings.warn(
             f"{len(failed)} failed in {folder}:\n" + "\n".join(reasons) + "\n"
             "results.failures(folder) lists them; the next sweep tries them again",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -283,11 +296,16 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     """
     one = studies.load(path)
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
-    recordings, blocks = one.load_recordings(), [runs for _, runs in one.blocks]
-    known = before[one.results]
-    run(recordings, blocks, one.folder, only, workers, scheduler, known=known, minutes=minutes)
-    works = plan(recordings, blocks, one.folder)
-    names = {w.path.stem: name for name, runs in one.blocks for w in works if w.run in runs}
+    recordings, numbers = one.load_recordings()
+    known = _looked_at(recordings, one.folder, ())
+    works, names = [], {}
+    for block, chosen in zip(one.blocks, numbers, strict=True):
+        part = _works([each for each in known if each[0] in chosen], block.runs, one.folder)
+        names |= {work.path.stem: block.name for work in part}
+        works += part
+    asked = [work for work in works if not only or work.index in only]
+    where = one.folder, workers, scheduler, True, before[one.results], minutes
+    _carry_out(recordings, asked, *where)
     folder = Path(to or one.results.parent)
     for file, table_of in [(one.curves, results.histories), (one.results, results.counts)]:
         if file:

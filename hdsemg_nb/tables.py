@@ -8,7 +8,10 @@ import pandas as pd
 from hdsemg_nb import paths
 
 # columns of text, whatever stands in them: a participant may be called 1, NA or nan
-NAMES = {"subject", "recording", "recording_digest", "run", "muscle", "setting", "without", "level"}
+NAMES = {
+    "subject", "recording", "recording_digest", "run", "muscle", "setting", "without",
+    "label_noise", "level",
+}  # fmt: skip
 
 
 def save(table, stem, output, note, digits=2, printed=None):

@@ -1,6 +1,6 @@
 """Train a decoder on the folds of a recording and test it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from hdsemg_nb.decoders import DECODERS
 from hdsemg_nb.decoders import Run as Run
 from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.engine import finish
+from hdsemg_nb.label_noise import noisy
 
 COUNTED = ["n_windows", "tp", "fp", "fn"]
 
@@ -26,7 +27,8 @@ class Result:
         `metrics.count_table` of every tested fold, and the same of its validation windows in
         columns val_n_windows, val_tp, val_fp, val_fn; of a network f1_tp, f1_fp, f1_fn: the test
         with the weights of the highest validation F1, mean over motor units, in place of those of
-        the lowest validation loss.
+        the lowest validation loss; of a run with `label_noise` truth_tp, truth_fp, truth_fn: the
+        test against the true discharges, moved by the constant lag of the labels.
     history : pandas.DataFrame
         Columns fold, epoch, train_loss, val_loss, seconds; empty for the motor-unit filter.
     predictions : numpy.ndarray, shape (windows, motor units)
@@ -76,6 +78,7 @@ def fit(recording, run, fold=None, progress=False):
         When the recording has no motor unit.
     """
     _check_motor_units([recording])
+    recording, _ = noisy(recording, run.label_noise, run.seed)
     starts = segment.window_starts(recording.n_samples, run.window, run.step)
     if fold is None:
         every = np.arange(len(starts))
@@ -136,6 +139,8 @@ def cross_validate_together(recordings, run, progress=True):
         One for each recording.
     """
     _check_motor_units(recordings)
+    labelled = [noisy(recording, run.label_noise, run.seed) for recording in recordings]
+    recordings, truths = zip(*labelled, strict=True)
     cuts = [segment.cut(recording, run) for recording in recordings]
     total = run.epochs * sum(len(folds) for _, folds in cuts)
     with tqdm(total=total, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
@@ -146,12 +151,12 @@ def cross_validate_together(recordings, run, progress=True):
         ]
         fitted = iter(finish(trainings, run.seed))
     return [
-        _test(recording, run, *cut, [next(fitted) for _ in cut[1]])
-        for recording, cut in zip(recordings, cuts, strict=True)
+        _test(recording, truth, run, *cut, [next(fitted) for _ in cut[1]])
+        for recording, truth, cut in zip(recordings, truths, cuts, strict=True)
     ]
 
 
-def _test(recording, run, starts, folds, fitted):
+def _test(recording, truth, run, starts, folds, fitted):
     """Result of the decoders of all folds on a recording."""
     shape = len(starts), recording.n_motor_units
     labels, predictions = np.zeros(shape, np.uint8), np.full(shape, np.nan, np.float32)
@@ -160,7 +165,14 @@ def _test(recording, run, starts, folds, fitted):
         targets = segment.run_labels(recording, run, starts, one.offsets)
         labels[fold.test] = targets[fold.test]
         predictions[fold.test] = one.predict(recording.emg, starts[fold.test])
-        counts.append(_count(recording, run, starts, fold, one, targets))
+        table = _count(recording, run, starts, fold, one, targets)
+        if run.label_noise:
+            true = segment.run_labels(
+                replace(recording, discharges=truth), run, starts, one.offsets
+            )
+            against = metrics.count_table(true[fold.test], predictions[fold.test] >= run.threshold)
+            table = table.join(against[COUNTED[1:]].add_prefix("truth_"))
+        counts.append(table)
         history.append(one.history.assign(fold=k))
     counts = pd.concat(counts, keys=range(len(folds)), names=["fold"]).reset_index("fold")
     history = pd.concat(history, ignore_index=True)

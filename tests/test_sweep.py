@@ -10,6 +10,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -309,10 +310,13 @@ recordings: {source: sample}
 results: results/study.csv
 curves: results/curves.csv
 runs:
+  - {network: ML-DCNN, window: 20, step: 50, tested_folds: 1, epochs: 1}
+settings:
   linear:
-    - {network: motor-unit filter, window: 20, step: 50, tested_folds: 1}
+    runs:
+      - {network: motor-unit filter, window: 20, step: 50, tested_folds: 1}
   trained:
-    - {network: ML-DCNN, window: 20, step: 50, tested_folds: 1, epochs: 1}
+    change: {label_noise: lags}
 """
 
 
@@ -322,6 +326,9 @@ def test_a_study_is_a_committed_table(workers, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     first = sweep.study(file, scheduler=workers.scheduler_address)
     assert set(first["setting"]) == {"linear", "trained"}
+    trained = first["setting"] == "trained"
+    assert (first["label_noise"] == np.where(trained, "lags", "")).all()
+    assert (first["truth_tp"].notna() == trained).all()
     assert set(first["recording_digest"]) == {fetch_sample().digest}
     assert (tmp_path / "results/study.csv").read_text().startswith("# what it is\nfold,")
     assert len(tables.load(tmp_path / "results/curves.csv")[0]) == 1
@@ -332,6 +339,36 @@ def test_a_study_is_a_committed_table(workers, tmp_path, monkeypatch):
     again = sweep.study(file, scheduler="tcp://nowhere:1", merged=["elsewhere"])
     assert len(again) == len(first) + len(other)
     pd.testing.assert_frame_equal(again[: len(first)], first, check_like=True)
+
+
+def test_settings_share_the_runs_and_change_recordings(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        """
+note: ""
+recordings: {source: synthetic, n_subjects: 1, mvc: 10, seconds: 5.0}
+results: results/study.csv
+runs:
+  - {network: motor-unit filter, window: 20, step: [20, 50]}
+  - {network: motor-unit filter, window: 40, step: 20}
+settings:
+  a: {change: {split: blocked}}
+  b: {recordings: {mvc: [20, 30]}}
+  c: {runs: [{network: motor-unit filter, window: 60, step: 20}]}
+"""
+    )
+    study = studies.load(file)
+    order = [
+        (one.name, run.window, run.step, run.split) for one in study.blocks for run in one.runs
+    ]
+    assert order == [
+        ("a", 20, 20, "blocked"), ("a", 20, 50, "blocked"), ("b", 20, 20, "shuffled"),
+        ("b", 20, 50, "shuffled"), ("c", 60, 20, "shuffled"), ("a", 40, 20, "blocked"),
+        ("b", 40, 20, "shuffled"),
+    ]  # fmt: skip
+    recordings, numbers = study.load_recordings()
+    assert [list(each) for each in numbers] == [[0], [1, 2], [0], [0], [1, 2]]
+    assert [recordings[k].mvc for k in range(3)] == [10, 20, 30]
 
 
 def test_a_damaged_table_of_a_study_is_named_and_set_aside(tmp_path, monkeypatch):
@@ -357,6 +394,10 @@ def test_every_study_can_be_read(name):
         ("epochs: 1}", "epochs: 1e3}", "epochs='1e3'"),
         ("note: what", "nte: what", "Unknown parameter 'nte' in .* Did you mean 'note'"),
         ("note: what it is", "", "lacks .'note'"),
+        ("change: {label_noise", "change: {labl_noise", "'labl_noise' in entry 0"),
+        ("label_noise: lags", "label_noise: leg", "label_noise='leg': one of"),
+        ("{source: sample}", "{sorce: sample}", "'sorce' in recordings of setting 'linear'"),
+        ("  trained:\n    change", "  trained:\n    chang", "'chang' in setting 'trained'"),
         ("  trained:", "  linear:", "'linear' stands twice"),
         ("results/study", "../study", "must lie below the project"),
     ],
@@ -370,7 +411,7 @@ def test_a_faulty_study_is_refused(tmp_path, old, new, match):
 
 
 def test_the_study_of_the_paper_is_the_grid_of_the_paper():
-    ((_, runs),) = studies.load(paths.PARAMS / "sweeps/paper.yaml").blocks
+    ((_, _, runs),) = studies.load(paths.PARAMS / "sweeps/paper.yaml").blocks
     assert len(runs) * 5 * 48 == 14_400
     assert runs == [Run(run.network, run.window, run.step) for run in runs]  # the defaults
 

@@ -13,4 +13,4 @@ from hdsemg_nb.datasets.otb_archive import load_otb4, load_otb_plus
 from hdsemg_nb.datasets.sample import fetch_sample
 from hdsemg_nb.datasets.save import load_mat, save_bids, save_csv, save_events_tsv, save_mat
 from hdsemg_nb.datasets.sources import load_recordings
-from hdsemg_nb.datasets.synthetic import electrode_positions, simulate, synthetic_cohort
+from hdsemg_nb.datasets.synthetic import Setup, electrode_positions, simulate, synthetic_cohort

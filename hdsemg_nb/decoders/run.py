@@ -3,7 +3,7 @@
 from dataclasses import MISSING, dataclass, fields
 from numbers import Integral, Real
 
-from hdsemg_nb import segment
+from hdsemg_nb import label_noise, segment
 from hdsemg_nb.decoders.registry import kind
 
 
@@ -49,6 +49,9 @@ class Run:
     train_seconds : float, optional
         Train on so much signal alone, the training windows nearest to the middle of the recording;
         default all of them. Not in the paper.
+    label_noise : str
+        Errors put into the labels, to train on and to be scored against: a name in
+        `label_noise.KINDS`; "" for none.
     without : str
         Part taken away from MUF-Net, a name in `muf_net.ABLATIONS`; "" for none.
     seed : int
@@ -79,6 +82,7 @@ class Run:
     width: float = 1.0
     patience: int | None = None
     train_seconds: float | None = None
+    label_noise: str = ""
     without: str = ""
     seed: int = 0
 
@@ -119,6 +123,10 @@ class Run:
             "train_seconds": (
                 self.train_seconds is None or self.train_seconds > 0,
                 "above 0 s, or none for all",
+            ),
+            "label_noise": (
+                self.label_noise in label_noise.KINDS,
+                f"one of {list(label_noise.KINDS)}",
             ),
             "width": ("width" in own or self.width == 1, of_another),
             "without": ("without" in own or not self.without, of_another),

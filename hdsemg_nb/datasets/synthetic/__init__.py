@@ -2,4 +2,4 @@
 # ruff: noqa: F401
 
 from hdsemg_nb.datasets.synthetic.cohort import synthetic_cohort
-from hdsemg_nb.datasets.synthetic.simulation import electrode_positions, simulate
+from hdsemg_nb.datasets.synthetic.simulation import Setup, electrode_positions, simulate

@@ -18,11 +18,11 @@ from hdsemg_nb import paths
 from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.datasets.synthetic import muscle, potentials, simulation
 from hdsemg_nb.datasets.synthetic.muscle import FS
-from hdsemg_nb.datasets.synthetic.simulation import MUSCLE, simulate
+from hdsemg_nb.datasets.synthetic.simulation import COHORT, MUSCLE, simulate
 from hdsemg_nb.recording import Recording, Recordings, rectangular_grid
 
 
-def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=None):
+def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=None, setup=COHORT):
     """Synthetic recordings of several participants, simulated on first use, two at a time.
 
     More than one to simulate starts processes: a script (not a notebook) then has to do its work
@@ -33,7 +33,7 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
     n_subjects : int
     mvc : sequence of float
         Intensities in % of the maximal voluntary contraction, one recording each.
-    seconds, seed
+    seconds, seed, setup
         As in `simulate`.
     folder : str or pathlib.Path, optional
         Where the recordings are kept, named by a digest of their parameters and of the model;
@@ -47,7 +47,7 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
     """
     folder = Path(folder or paths.DATA / "synthetic")
     intensities = [float(one) for one in np.atleast_1d(mvc)]
-    wanted = product(range(1, n_subjects + 1), intensities, [float(seconds)], [int(seed)])
+    wanted = product(range(1, n_subjects + 1), intensities, [float(seconds)], [int(seed)], [setup])
     jobs = [(parameters, folder / f"{_digest(parameters)}.npz") for parameters in wanted]
     missing = [job for job in jobs if not job[1].exists()]
     bar = dict(total=len(missing), desc="simulating", unit="recording", disable=not missing)
@@ -67,8 +67,8 @@ def _digest(parameters):
 
 def _simulate_to_file(job):
     """Simulate and keep; where nothing can be written, the recording is still there."""
-    parameters, path = job
-    recording = simulate(*parameters).recording
+    (*parameters, setup), path = job
+    recording = simulate(*parameters, setup=setup).recording
     try:
         paths.made(path.parent)
         _save(recording, path)

@@ -75,11 +75,12 @@ def _between(ends, share):
     return ends[0] + (ends[1] - ends[0]) * share
 
 
-def recruited(pool, level, seconds, rng):
+def recruited(pool, level, seconds, rng, contractions=1):
     """Numbers of the motor units that discharge, and the samples at which they do."""
     time = np.arange(round(seconds * _DRIVE_FS) + 1) / _DRIVE_FS
-    ramp = min(2.0, seconds / 8)
-    force = level * np.clip(np.minimum(time, seconds - time) / ramp, 0, 1)
+    each = seconds / contractions
+    ramp, since = min(2.0, each / 8), time % each
+    force = level * np.clip(np.minimum(since, each - since) / ramp, 0, 1)
     common = 1 + 0.02 * _wander(rng, len(time), 2, "low")
     common += 0.015 * _wander(rng, len(time), (15, 30), "band")
     trains = []

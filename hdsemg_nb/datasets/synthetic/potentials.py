@@ -20,13 +20,13 @@ WIDTH = 128  # samples of an action potential
 # Motor units and fibres, mm and ms.
 _FIBRE_AREA = 4000e-6  # mm2, gastrocnemius of young men (Trappe et al. 2001)
 _INTRACELLULAR = 1.0  # S/m (Andreassen & Rosenfalck 1981)
-_FIBRE_LENGTH, _END_SCATTER = 55.0, 4.0
+_END_SCATTER = 4.0
 _PENNATION = (20.0, 10.0)  # degrees at rest, and more per MVC (Maganaris et al. 1998)
 _ENDPLATE_SCATTER = 8.0  # of the fibres of one motor unit
 _ONSET_MS, _ONSET_SCATTER_MS = 6.0, 2.0  # of the fibres of one motor unit
 _SUPERFICIAL_END = (1.0, 3.0)  # depth in the muscle
 _N_PLACES, _N_ONSETS = 16, 24  # samples of a territory and of the onsets
-_NODES = np.linspace(-10.0, _FIBRE_LENGTH + 10.0, 48)  # along the fibres
+_BEYOND, _NODE_MM = 10.0, 75 / 47  # nodes reach so far beyond the fibres, and are so far apart
 
 # Volume conductor, mm and S/m: muscle and fat as in Farina et al. 2004
 # (doi:10.1109/TBME.2003.820998), dry skin of Gabriel et al. 1996
@@ -38,16 +38,19 @@ _DX, _DY, _DZ = 2.0, 1.5, 1.0  # mm, steps of the table of skin potentials
 _REFERENCE = (_GIRTH_MM / 2, 230.0)  # mm, on the shin above the ankle
 
 
-def action_potentials(person, level, units, electrodes):
+def action_potentials(person, level, units, electrodes, fibre_mm):
     """Potentials of one discharge in uV, shape (units, channels, WIDTH), from the discharge on."""
+    nodes = np.linspace(
+        -_BEYOND, fibre_mm + _BEYOND, round((fibre_mm + 2 * _BEYOND) / _NODE_MM) + 1
+    )
     pennation = np.radians(_PENNATION[0] + _PENNATION[1] * level)
     table = _skin_potentials(person.fat_mm, pennation)
     places = np.vstack([electrodes, _REFERENCE])
     potentials = np.empty((len(units), len(electrodes), WIDTH), dtype=np.float32)
     for potential, unit in zip(potentials, units, strict=True):
         rng = np.random.default_rng([*person.seed, 2, unit])
-        seen = _seen(table, pennation, person.pool, unit, places, rng)
-        all_places = seen @ _currents(person.pool, unit, rng)
+        seen = _seen(table, pennation, person.pool, unit, places, nodes, rng)
+        all_places = seen @ _currents(person.pool, unit, nodes, fibre_mm, rng)
         potential[:] = all_places[:-1] - all_places[-1]
     return potentials
 
@@ -102,19 +105,19 @@ def _normal_conductivity(pennation):
     return _ACROSS + (_ALONG - _ACROSS) * np.sin(pennation) ** 2
 
 
-def _seen(table, pennation, pool, unit, places, rng):
+def _seen(table, pennation, pool, unit, places, nodes, rng):
     """Potential in uV per A at each place from each node along the fibres, mean over the territory.
 
     The conductivity tensor, tilted by the pennation, moves the pattern on the skin along z by
     -syz / syy times the depth of the source (see `_skin_potentials`).
     """
     x, z = (pool.centre[unit] + rng.normal(0, pool.spread[unit], (_N_PLACES, 2))).T
-    depth = rng.uniform(*_SUPERFICIAL_END, _N_PLACES)[:, None] + _NODES * np.sin(pennation)
+    depth = rng.uniform(*_SUPERFICIAL_END, _N_PLACES)[:, None] + nodes * np.sin(pennation)
     depth = np.clip(depth, 0, _MUSCLE_MM)
-    along = z[:, None] + (_NODES - _FIBRE_LENGTH / 2) * np.cos(pennation)
+    along = z[:, None] + (nodes - (nodes[0] + nodes[-1]) / 2) * np.cos(pennation)
     skew = (_ALONG - _ACROSS) * np.sin(pennation) * np.cos(pennation)
     along -= skew / _normal_conductivity(pennation) * depth
-    distance = np.empty((3, len(places), _N_PLACES, len(_NODES)), dtype=np.float32)
+    distance = np.empty((3, len(places), _N_PLACES, len(nodes)), dtype=np.float32)
     distance[0] = depth / _DY
     distance[1] = np.abs(places[:, 0, None, None] - x[:, None]) / _DX
     distance[2] = np.abs(places[:, 1, None, None] - along) / _DZ
@@ -122,7 +125,7 @@ def _seen(table, pennation, pool, unit, places, rng):
     return seen.mean(axis=1)
 
 
-def _currents(pool, unit, rng):
+def _currents(pool, unit, nodes, fibre_mm, rng):
     """Membrane current in A at each node of all fibres together, shape (nodes, WIDTH).
 
     The action potential starts at the end plate, travels both ways and ends with the fibre:
@@ -132,14 +135,14 @@ def _currents(pool, unit, rng):
     """
     time = 1000 * np.arange(WIDTH) / FS
     onset = _ONSET_MS + _ONSET_SCATTER_MS * rng.normal(size=_N_ONSETS)
-    middle = _FIBRE_LENGTH / 2 + pool.endplate[unit]
+    middle = fibre_mm / 2 + pool.endplate[unit]
     endplate = middle + _ENDPLATE_SCATTER * rng.normal(size=_N_ONSETS)
     front = pool.velocity[unit] * (time - onset[:, None])  # (onsets, time), mm from the end plate
-    behind = front[:, None] - np.abs(_NODES - endplate[:, None])[..., None]
+    behind = front[:, None] - np.abs(nodes - endplate[:, None])[..., None]
     potential = _intracellular(behind).mean(axis=0)  # mV, (nodes, time)
-    axial = np.diff(potential, axis=0) / np.diff(_NODES)[:, None]  # mV/mm
-    between = (_NODES[1:] + _NODES[:-1]) / 2
-    present = ndtr(between / _END_SCATTER) * ndtr((_FIBRE_LENGTH - between) / _END_SCATTER)
+    axial = np.diff(potential, axis=0) / np.diff(nodes)[:, None]  # mV/mm
+    between = (nodes[1:] + nodes[:-1]) / 2
+    present = ndtr(between / _END_SCATTER) * ndtr((fibre_mm - between) / _END_SCATTER)
     axial *= present[:, None] * pool.n_fibres[unit] * _FIBRE_AREA * _INTRACELLULAR * 1e-6  # A
     return np.diff(axial, axis=0, prepend=0, append=0)
 

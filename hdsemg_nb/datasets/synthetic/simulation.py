@@ -33,6 +33,35 @@ _NOISE_UV, _MAINS_UV = 5.0, 1.0
 _LSB_UV = 0.5086  # step of the amplifier (Quattrocento, gain 150)
 
 
+class Setup(NamedTuple):
+    """How a synthetic recording is made; the defaults are those of the cohort.
+
+    Parameters
+    ----------
+    contractions : int
+        Trapezoids of force, one after the other, that share the length of the recording.
+    fibre_mm : float
+        Length of the muscle fibres in mm, 30 to 120. The longer, the wider the action potentials:
+        with 100 mm, as in the vastus lateralis (Ward et al. 2009, doi:10.1007/s11999-008-0594-8), a
+        tenth of the largest energy is passed for 31 to 37 samples (middle half of the largest
+        motor units), with 55 mm for 25 to 30.
+    band_hz : sequence of two floats
+        Band-pass filter in Hz, Butterworth of second order, forwards and backwards.
+    """
+
+    contractions: int = 1
+    fibre_mm: float = 55.0
+    band_hz: tuple = (10.0, 900.0)
+
+    def changes(self):
+        """What differs from the defaults, by name."""
+        default = self._field_defaults
+        return {name: value for name, value in self._asdict().items() if value != default[name]}
+
+
+COHORT = Setup()
+
+
 class Truth(NamedTuple):
     """What is known about the labelled motor units of a simulated recording.
 
@@ -51,7 +80,7 @@ class Simulation(NamedTuple):
     truth: Truth
 
 
-def simulate(subject, mvc, seconds=60.0, seed=0, electrodes=None):
+def simulate(subject, mvc, seconds=60.0, seed=0, electrodes=None, setup=COHORT):
     """One synthetic recording: a trapezoid of force with its plateau at `mvc`.
 
     A label stands at the centre of the action potential's energy, not at the neuron's discharge.
@@ -71,6 +100,7 @@ def simulate(subject, mvc, seconds=60.0, seed=0, electrodes=None):
     electrodes : array_like, shape (64, 2), optional
         Place of each channel's electrode in mm; default `electrode_positions()`. Add (0, 8) to
         move the grid by a row over the same muscle.
+    setup : Setup
 
     Returns
     -------
@@ -82,20 +112,21 @@ def simulate(subject, mvc, seconds=60.0, seed=0, electrodes=None):
         When a parameter cannot be right; names it, its value and what is allowed.
     """
     electrodes = electrode_positions() if electrodes is None else np.asarray(electrodes, float)
-    _check(subject, mvc, seconds, electrodes)
+    _check(subject, mvc, seconds, electrodes, setup)
     person = participant((seed, subject))
     spiking, noise, marking = np.random.default_rng([seed, subject, 3, round(100 * mvc)]).spawn(3)
-    active, discharges = recruited(person.pool, mvc / 100, seconds, spiking)
-    potentials = action_potentials(person, mvc / 100, active, electrodes)
+    active, discharges = recruited(person.pool, mvc / 100, seconds, spiking, setup.contractions)
+    potentials = action_potentials(person, mvc / 100, active, electrodes, setup.fibre_mm)
     emg = _superposition(discharges, potentials, round(seconds * FS), spiking)
+    changed = (f"{name} {value}" for name, value in setup.changes().items())
     unlabelled = Recording(
-        emg=_amplified(emg, noise),
+        emg=_amplified(emg, noise, setup.band_hz),
         fs=FS,
         grid=rectangular_grid(),
         subject=f"S{subject:02d}",
         muscle=MUSCLE,
         mvc=mvc,
-        source=f"synthetic, hdsemg_nb, seed {seed}",
+        source=", ".join([f"synthetic, hdsemg_nb, seed {seed}", *map(str, changed)]),
     )
     # A motor unit near its threshold pauses: not labelled.
     steady = person.pool.threshold[active] < 0.9 * mvc / 100
@@ -118,15 +149,23 @@ def electrode_positions():
     return (grid.electrodes - (np.array(grid.shape) - 1) / 2)[:, ::-1] * grid.ied_mm
 
 
-def _check(subject, mvc, seconds, electrodes):
+def _check(subject, mvc, seconds, electrodes, setup):
     if subject < 1:
         raise ValueError(f"subject={subject} must be a participant's number, from 1")
     if not 10 <= mvc <= 100:
         raise ValueError(
             f"mvc={mvc} must be 10 to 100 %: below, the pool has too few steady motor units"
         )
-    if not seconds >= 5:
-        raise ValueError(f"seconds={seconds} must be at least 5: two ramps and a plateau")
+    if setup.contractions < 1 or setup.contractions % 1:
+        raise ValueError(f"contractions={setup.contractions} must be a whole number from 1")
+    if not seconds >= 5 * setup.contractions:
+        each = "two ramps and a plateau in each contraction"
+        raise ValueError(f"seconds={seconds} must be at least {5 * setup.contractions}: {each}")
+    if not 30 <= setup.fibre_mm <= 120:
+        raise ValueError(f"fibre_mm={setup.fibre_mm} must be 30 to 120 mm")
+    low, high = setup.band_hz
+    if not 0 < low < high < FS / 2:
+        raise ValueError(f"band_hz={setup.band_hz} must rise between 0 and {FS / 2:g} Hz")
     if electrodes.shape != (64, 2):
         raise ValueError(
             f"electrodes has shape {electrodes.shape}, expected (64, 2): x and z in mm of each "
@@ -145,13 +184,13 @@ def _superposition(discharges, potentials, n_samples, rng):
     return emg[:n_samples].T
 
 
-def _amplified(emg, rng):
+def _amplified(emg, rng, band_hz):
     """EMG with noise, band-limited and quantised like an amplifier's."""
     n = emg.shape[1]
     common = sosfiltfilt(butter(2, (20, 120), "band", fs=FS, output="sos"), rng.normal(size=n))
     common *= _COMMON_MODE * emg.std() / common.std()
     common += _MAINS_UV * np.sqrt(2) * np.sin(2 * np.pi * (50 / FS * np.arange(n) + rng.random()))
-    band = butter(2, (10, 900), "band", fs=FS, output="sos")
+    band = butter(2, band_hz, "band", fs=FS, output="sos")
     amplified = np.empty(emg.shape, dtype=np.float32)
     for channel, clean in zip(amplified, emg, strict=True):
         noisy = clean + common + _NOISE_UV * rng.standard_normal(n)
