@@ -10,18 +10,17 @@ import sys
 import time
 import warnings
 from functools import lru_cache
-from itertools import groupby, product
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from hdsemg_nb import cluster, paths, results, segment, studies
+from hdsemg_nb import cluster, paths, results, studies
 from hdsemg_nb.datasets.files import set_aside
-from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.engine import device
+from hdsemg_nb.works import looked_at, of_block, plan
 
 ABREAST = 15  # trainings side by side on a GPU
 CURVES = [
@@ -30,87 +29,6 @@ CURVES = [
 ]  # fmt: skip
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {rate_fmt}, {elapsed}<{remaining}"
 END = ", end {eta:%d %b %H:%M}"  # known once a run is done
-
-
-class Work(NamedTuple):
-    """One run on one recording, all its folds."""
-
-    index: int  # number of the recording
-    run: Run
-    path: Path  # of the result file, <name of the run>.json
-    about: dict  # which recording: `results.describe`
-    training_windows: int  # over all folds and epochs
-
-
-def training_windows(n_samples, fs, run):
-    """Windows a run trains on, over all folds and epochs.
-
-    0 for the motor-unit filter, and for a recording of `n_samples` at `fs` Hz that is too short.
-    """
-    if not DECODERS[run.network].trained:
-        return 0
-    try:
-        n_windows = len(segment.window_starts(n_samples, run.window, run.step))
-        folds = segment.split_folds(n_windows, run.window, run.step, run.n_folds, run.split)
-    except ValueError:
-        return 0
-    most = n_windows if run.train_seconds is None else round(run.train_seconds * fs / run.step)
-    return run.epochs * sum(min(most, len(fold.train)) for fold in folds[: run.tested_folds])
-
-
-def plan(recordings, runs, folder, only=()):
-    """Pieces of work of a sweep, done or not.
-
-    Parameters
-    ----------
-    recordings, runs, folder, only
-        As for `run`. A recording that cannot be read is recorded as failed and left out.
-
-    Returns
-    -------
-    list of Work
-        In the order of `run`.
-    """
-    blocks = [runs] if runs and isinstance(runs[0], Run) else runs
-    known = _looked_at(recordings, folder, only)
-    return [work for block in blocks for work in _works(known, block, Path(folder))]
-
-
-def _works(known, runs, folder):
-    """Works of a block: intensity by intensity, run by run."""
-    intensities = dict.fromkeys(str(about["mvc"]) for _, about, _ in known)
-    return [
-        Work(index, one, _path(folder, about, one), about, training_windows(*size, one))
-        for mvc, one in product(intensities, dict.fromkeys(runs))
-        for index, about, size in known
-        if str(about["mvc"]) == mvc
-    ]
-
-
-def _looked_at(recordings, folder, only):
-    """Number, labels and size of the recordings that can be read."""
-    absent = sorted(set(only) - set(range(len(recordings))))
-    if absent:
-        raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
-    paths.made(Path(folder))
-    chosen = sorted(set(only) or range(len(recordings)))
-    known = [_look_at(recordings, k, Path(folder)) for k in chosen]
-    return [each for each in known if each is not None]
-
-
-def _look_at(recordings, index, folder):
-    path = folder / f"recording_{index}.json"
-    try:
-        recording = recordings[index]
-    except Exception as error:  # whatever is wrong with one file, the others go on
-        results.write_failure(path, error, {"recording": f"number {index}"})
-        return None
-    path.with_suffix(results.FAILED).unlink(missing_ok=True)
-    return index, results.describe(recording), (recording.n_samples, recording.fs)
-
-
-def _path(folder, about, run):
-    return folder / f"{results.run_name(about['recording_digest'], run)}.json"
 
 
 def run(
@@ -297,10 +215,10 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     one = studies.load(path)
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
     recordings, numbers = one.load_recordings()
-    known = _looked_at(recordings, one.folder, ())
+    known = looked_at(recordings, one.folder, ())
     works, names = [], {}
     for block, chosen in zip(one.blocks, numbers, strict=True):
-        part = _works([each for each in known if each[0] in chosen], block.runs, one.folder)
+        part = of_block([each for each in known if each[0] in chosen], block.runs, one.folder)
         names |= {work.path.stem: block.name for work in part}
         works += part
     asked = [work for work in works if not only or work.index in only]

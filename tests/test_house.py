@@ -19,7 +19,9 @@ FIRST = (
     "recording datasets segment label_noise normalisation signal_check motor_units metrics "
     "discharges stats params paths tables"
 )
-SECOND = "decoders engine gpu train latency robustness figures studies sweep results cluster live"
+SECOND = (
+    "decoders engine gpu train latency robustness figures studies sweep works results cluster live"
+)
 FLOORS = {
     **dict.fromkeys([*FIRST.split(), "cbss"], 1),
     **dict.fromkeys(SECOND.split(), 2),

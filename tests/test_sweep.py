@@ -18,7 +18,7 @@ import torch
 import yaml
 from distributed import LocalCluster
 
-from hdsemg_nb import cluster, metrics, paths, results, segment, studies, sweep, tables
+from hdsemg_nb import cluster, metrics, paths, results, segment, studies, sweep, tables, works
 from hdsemg_nb.datasets import fetch_sample
 from hdsemg_nb.decoders import FILTER, OURS, Run
 from hdsemg_nb.recording import Recordings
@@ -194,8 +194,8 @@ def test_a_damaged_result_is_named_set_aside_and_computed_again(compute, two, tm
 
 def test_the_order_of_a_sweep(two, tmp_path):
     blocks = [RUNS[:2], RUNS[2:3]]
-    works = sweep.plan([*two, dataclasses.replace(two[0], subject="S3")], blocks, tmp_path)
-    order = [(work.run.seed, work.about["mvc"], work.about["subject"]) for work in works]
+    pieces = works.plan([*two, dataclasses.replace(two[0], subject="S3")], blocks, tmp_path)
+    order = [(work.run.seed, work.about["mvc"], work.about["subject"]) for work in pieces]
     assert order == [
         (0, 10, "S1"), (0, 10, "S3"), (1, 10, "S1"), (1, 10, "S3"), (0, 30, "S2"), (1, 30, "S2"),
         (2, 10, "S1"), (2, 10, "S3"), (2, 30, "S2"),
@@ -208,12 +208,12 @@ def test_a_sweep_ends_by_itself(compute, two, tmp_path):
 
 
 def test_on_a_gpu_the_same_run_on_several_recordings_is_one_task(two, tmp_path, monkeypatch):
-    works = sweep.plan(two, [RUN, dataclasses.replace(RUN, tested_folds=None)], tmp_path)
-    assert [len(group) for group in sweep._abreast(works)] == [1, 1, 1, 1]
+    pieces = works.plan(two, [RUN, dataclasses.replace(RUN, tested_folds=None)], tmp_path)
+    assert [len(group) for group in sweep._abreast(pieces)] == [1, 1, 1, 1]
     monkeypatch.setattr(sweep, "device", lambda: torch.device("cuda"))
     monkeypatch.setattr(sweep, "ABREAST", 5)
-    works = [work._replace(run=works[0].run) for work in works[::2]] + works[1::2]
-    assert [len(group) for group in sweep._abreast(works)] == [2, 1, 1]
+    pieces = [work._replace(run=pieces[0].run) for work in pieces[::2]] + pieces[1::2]
+    assert [len(group) for group in sweep._abreast(pieces)] == [2, 1, 1]
 
 
 SCRIPT = """
@@ -301,7 +301,7 @@ def test_training_windows_are_those_that_are_trained_on(seconds, two):
     if seconds:
         folds = [segment.shorten(fold, starts, two[0], run.step, seconds) for fold in folds]
     expected = 3 * sum(len(fold.train) for fold in folds[: run.tested_folds])
-    assert sweep.training_windows(two[0].n_samples, two[0].fs, run) == expected
+    assert works.training_windows(two[0].n_samples, two[0].fs, run) == expected
 
 
 STUDY = """

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hdsemg_nb.datasets import electrode_positions, simulate, synthetic_cohort
+from hdsemg_nb.datasets import Setup, electrode_positions, simulate, synthetic_cohort
 from hdsemg_nb.datasets.synthetic import cohort, muscle, potentials
 from hdsemg_nb.datasets.synthetic import simulation as model
 from hdsemg_nb.segment import spike_triggered_average
@@ -66,17 +66,15 @@ def test_conductor_without_layers_is_a_half_space(monkeypatch, pennation):
     ).items():
         monkeypatch.setattr(potentials, name, value)
     monkeypatch.setattr(potentials, "_SUPERFICIAL_END", (15.0, 15.0))
-    monkeypatch.setattr(potentials, "_NODES", np.zeros(1))
     table = potentials._skin_potentials(0.01, pennation)
     pool = muscle.participant((0, 1)).pool._replace(
         centre=np.zeros((1, 2)), spread=np.zeros((1, 2))
     )
-    z0 = -potentials._FIBRE_LENGTH / 2 * np.cos(pennation)  # of the superficial end
-    places = np.array([(0, z0), (0, z0 + 10), (0, z0 - 10), (14, z0 + 4), (0, z0 - 24)])
-    seen = potentials._seen(table, pennation, pool, 0, places, np.random.default_rng(0))[:, 0]
+    places, rng = np.array([(0, 0), (0, 10), (0, -10), (14, 4), (0, -24)]), np.random.default_rng(0)
+    seen = potentials._seen(table, pennation, pool, 0, places, np.zeros(1), rng)[:, 0]
     along = np.array([0, np.sin(pennation), np.cos(pennation)])  # x, depth, z
     tensor = 0.1 * np.eye(3) + 0.4 * np.outer(along, along)
-    way = np.column_stack([places[:, 0], np.full(5, -15.0), places[:, 1] - z0])
+    way = np.column_stack([places[:, 0], np.full(5, -15.0), places[:, 1]])
     length = np.sqrt(np.einsum("ij,jk,ik->i", way, np.linalg.inv(tensor), way))
     free = 1e9 / (4 * np.pi * np.sqrt(np.linalg.det(tensor)) * length)
     difference = np.diff(2 * free)
@@ -97,7 +95,7 @@ def test_layers_of_one_tissue_are_a_thicker_half_space(monkeypatch):
 
 def test_membrane_currents_sum_to_zero_and_end():
     pool = muscle.participant((0, 1)).pool
-    currents = potentials._currents(pool, 7, np.random.default_rng(0))
+    currents = potentials._currents(pool, 7, potentials._nodes(55.0), np.random.default_rng(0))
     largest = np.abs(currents).max()
     assert np.abs(currents.sum(axis=0)).max() < 1e-9 * largest
     assert np.abs(currents[:, -10:]).max() < 1e-3 * largest
@@ -127,7 +125,7 @@ def test_number_of_labelled_units_follows_the_paper():
 
 def test_cohort_is_simulated_once_and_read_back_unchanged(tmp_path, monkeypatch, simulation):
     settings = dict(mvc=(10,), seconds=5, seed=3, folder=tmp_path)
-    monkeypatch.setattr(cohort, "simulate", lambda *_: simulation)
+    monkeypatch.setattr(cohort, "simulate", lambda *_, setup: simulation)
     recordings, written = synthetic_cohort(1, **settings), simulation.recording
     monkeypatch.setattr(cohort, "simulate", None)  # a second simulation would fail
     (read,) = synthetic_cohort(1, **settings)
@@ -145,7 +143,7 @@ def test_cohort_is_simulated_once_and_read_back_unchanged(tmp_path, monkeypatch,
 def test_a_damaged_file_is_named_set_aside_and_simulated_again(
     tmp_path, monkeypatch, simulation, left
 ):
-    monkeypatch.setattr(cohort, "simulate", lambda *_: simulation)
+    monkeypatch.setattr(cohort, "simulate", lambda *_, setup: simulation)
     settings = dict(mvc=[10], seconds=5, seed=np.int64(0))
     recordings = synthetic_cohort(1, **settings, folder=tmp_path)
     (path,) = tmp_path.iterdir()
@@ -157,7 +155,7 @@ def test_a_damaged_file_is_named_set_aside_and_simulated_again(
 
 
 def test_where_nothing_can_be_written_the_recording_is_not_lost(tmp_path, monkeypatch, simulation):
-    monkeypatch.setattr(cohort, "simulate", lambda *parameters: simulation)
+    monkeypatch.setattr(cohort, "simulate", lambda *_, setup: simulation)
     (tmp_path / "file").write_text("in the place of the folder")
     with pytest.warns(UserWarning, match="file.* simulated again whenever"):
         (recording,) = synthetic_cohort(1, [10], 1.0, folder=tmp_path / "file" / "data")
@@ -184,3 +182,50 @@ def test_impossible_parameters_are_named(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         simulate(**{**dict(subject=1, mvc=10, seconds=5), **wrong})
+
+
+def test_several_contractions_share_the_time():
+    pool, near = muscle.participant((0, 1)).pool, []
+    for contractions in (1, 2):
+        _, trains = muscle.recruited(pool, 0.3, 20, np.random.default_rng(0), contractions)
+        near.append((np.abs(np.concatenate(trains) / 2048 - 10) < 0.2).mean())
+    assert near[1] < 0.2 * near[0]  # a rest between the two
+
+
+def test_longer_fibres_have_wider_potentials():
+    person = muscle.participant((0, 1))
+    widths = []
+    for fibre_mm in (55.0, 100.0):
+        energy = np.square(
+            potentials.action_potentials(person, 0.3, np.arange(5), electrode_positions(), fibre_mm)
+        ).sum(axis=1)
+        widths.append((energy > 0.1 * energy.max(axis=1, keepdims=True)).sum(axis=1).mean())
+    assert widths[1] > 1.1 * widths[0]
+
+
+def test_the_band_is_that_of_the_filter():
+    narrow = simulate(1, 10, 5, setup=Setup(band_hz=(100.0, 400.0))).recording
+    power = np.abs(np.fft.rfft(narrow.emg[0])) ** 2
+    frequency = np.fft.rfftfreq(narrow.n_samples, 1 / 2048)
+    assert power[(frequency > 60) & (frequency < 600)].sum() > 0.95 * power.sum()
+    assert "band_hz (100.0, 400.0)" in narrow.source
+
+
+@pytest.mark.parametrize(
+    ("setup", "match"),
+    [
+        (Setup(contractions=0), "contractions=0"),
+        (Setup(contractions=2), "seconds=5 must be at least 10"),
+        (Setup(fibre_mm=10.0), "fibre_mm=10.0"),
+        (Setup(band_hz=(20.0, 1024.0)), "band_hz=.20.0, 1024.0"),
+    ],
+)
+def test_a_setup_that_cannot_be_is_refused(setup, match):
+    with pytest.raises(ValueError, match=match):
+        simulate(1, 10, 5, setup=setup)
+
+
+def test_a_setup_has_a_file_of_its_own(tmp_path):
+    plain = synthetic_cohort(1, 10, 5, folder=tmp_path)[0]
+    other = synthetic_cohort(1, 10, 5, folder=tmp_path, setup=Setup(band_hz=(20.0, 750.0)))[0]
+    assert plain.digest != other.digest and len(list(tmp_path.iterdir())) == 2

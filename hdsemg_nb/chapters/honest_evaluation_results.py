@@ -1,6 +1,5 @@
 """What notebook 07 draws and took long to compute: decoders seen from every side."""
 
-from dataclasses import replace
 from datetime import date
 from itertools import product
 from time import process_time
@@ -32,7 +31,6 @@ NOTES = {  # first lines of the files in results/
     "honest_trains": "Agreement of spike trains with labels and truth, by motor unit",
     "honest_robustness": "Counts of test windows under changed signals",
     "honest_intensities": "SYNTHETIC data, counts of test windows at other intensities",
-    "honest_readings": "SYNTHETIC data, counts of test windows for other readings of the label",
     "robustness_cohort": "SYNTHETIC data, 24 recordings of 60 s; last of five blocked folds, each "
     "with its own noise and dead channels",
 }
@@ -305,21 +303,6 @@ def compute_intensities(settings):
     _append("honest_intensities", pd.concat(found))
 
 
-def compute_readings(settings):
-    """Runs on labels of both spans and of several centres."""
-    if _path("honest_readings").exists():
-        return
-    s, found = settings["readings"], []
-    one = simulate(s["participant"], s["mvc"], settings["seconds"], settings["seed"]).recording
-    wanted = product(_runs(settings, "readings"), s["spans"], s["offsets"])
-    for run, span, offset in tqdm(list(wanted), "readings"):
-        moved = [times + offset for times in one.discharges]
-        moved = replace(one, discharges=[t[(t >= 0) & (t < one.n_samples)] for t in moved])
-        content = results.compute([moved], replace(run, span=span))[0]
-        found.append(results.counts({f"{span} {offset}": content}).assign(offset=offset))
-    _append("honest_readings", pd.concat(found))
-
-
 def compute_cohort(settings):
     """Both filters and MUF-Net under changed signals on many recordings; hours."""
     s, done = settings["cohort"], _done("robustness_cohort", ["subject", "mvc", "network"])
@@ -343,6 +326,5 @@ OF_DECODERS = ("decoders", "units", "curves", "trains", "robustness")
 PARTS = {  # name: function, its files
     "decoders": (compute_decoders, [f"honest_{stem}" for stem in OF_DECODERS]),
     "intensities": (compute_intensities, ["honest_intensities"]),
-    "readings": (compute_readings, ["honest_readings"]),
     "cohort": (compute_cohort, ["robustness_cohort"]),
 }

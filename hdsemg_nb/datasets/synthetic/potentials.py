@@ -40,9 +40,7 @@ _REFERENCE = (_GIRTH_MM / 2, 230.0)  # mm, on the shin above the ankle
 
 def action_potentials(person, level, units, electrodes, fibre_mm):
     """Potentials of one discharge in uV, shape (units, channels, WIDTH), from the discharge on."""
-    nodes = np.linspace(
-        -_BEYOND, fibre_mm + _BEYOND, round((fibre_mm + 2 * _BEYOND) / _NODE_MM) + 1
-    )
+    nodes = _nodes(fibre_mm)
     pennation = np.radians(_PENNATION[0] + _PENNATION[1] * level)
     table = _skin_potentials(person.fat_mm, pennation)
     places = np.vstack([electrodes, _REFERENCE])
@@ -50,9 +48,15 @@ def action_potentials(person, level, units, electrodes, fibre_mm):
     for potential, unit in zip(potentials, units, strict=True):
         rng = np.random.default_rng([*person.seed, 2, unit])
         seen = _seen(table, pennation, person.pool, unit, places, nodes, rng)
-        all_places = seen @ _currents(person.pool, unit, nodes, fibre_mm, rng)
+        all_places = seen @ _currents(person.pool, unit, nodes, rng)
         potential[:] = all_places[:-1] - all_places[-1]
     return potentials
+
+
+def _nodes(fibre_mm):
+    """Places along the fibres in mm from their superficial ends."""
+    length = fibre_mm + 2 * _BEYOND
+    return np.linspace(-_BEYOND, fibre_mm + _BEYOND, round(length / _NODE_MM) + 1)
 
 
 def _skin_potentials(fat_mm, pennation):
@@ -125,7 +129,7 @@ def _seen(table, pennation, pool, unit, places, nodes, rng):
     return seen.mean(axis=1)
 
 
-def _currents(pool, unit, nodes, fibre_mm, rng):
+def _currents(pool, unit, nodes, rng):
     """Membrane current in A at each node of all fibres together, shape (nodes, WIDTH).
 
     The action potential starts at the end plate, travels both ways and ends with the fibre:
@@ -133,7 +137,7 @@ def _currents(pool, unit, nodes, fibre_mm, rng):
     beyond the ends, and what the axial current loses leaves through the membrane. End plates,
     onsets and ends differ between the fibres; the mean over them is simulated.
     """
-    time = 1000 * np.arange(WIDTH) / FS
+    time, fibre_mm = 1000 * np.arange(WIDTH) / FS, nodes[-1] - _BEYOND
     onset = _ONSET_MS + _ONSET_SCATTER_MS * rng.normal(size=_N_ONSETS)
     middle = fibre_mm / 2 + pool.endplate[unit]
     endplate = middle + _ENDPLATE_SCATTER * rng.normal(size=_N_ONSETS)
