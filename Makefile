@@ -3,6 +3,7 @@ PROFILE ?=
 BIN     := .venv/bin
 # one thread: beside a busy program as fast as alone, on two idle cores hardly slower
 export OMP_NUM_THREADS ?= 1
+ABREAST := -n 2 --dist loadfile
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 
 .PHONY: help reproduce test fast lint lab notebooks sweep benchmark lock clean
@@ -30,10 +31,10 @@ reproduce: .venv/ready  ## run every notebook: all figures and tables from resul
 	@echo "Executed notebooks: runs/notebooks/"
 
 test: lint  ## everything: unit tests, the slow ones too, and the notebooks against their outputs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ABREAST)
 
 fast: lint  ## the quick unit tests alone
-	$(BIN)/python -m pytest tests hdsemg_nb -m "not slow"
+	$(BIN)/python -m pytest $(ABREAST) tests hdsemg_nb -m "not slow"
 
 lint: .venv/ready  ## ruff on package, tests and notebooks
 	$(BIN)/ruff check .
