@@ -109,18 +109,18 @@ def load(path):
 def _blocks(content):
     """Blocks of a study: the first entry of every setting, then the second ones, and so on."""
     lists = []
+    if not {"runs", "settings"} & set(content):
+        raise ValueError("has neither runs nor settings")
     for name, setting in content.get("settings", {"": {}}).items():
+        if not isinstance(setting, dict):
+            raise ValueError(f"setting {name!r} is {setting!r}, expected such as change: {{...}}")
         params.refuse_unknown(setting, ["recordings", "change", "runs"], f"setting {name!r}")
         recordings = content["recordings"] | setting.get("recordings", {})
         known = signature(load_recordings).parameters
         params.refuse_unknown(recordings, known, f"recordings of setting {name!r}")
-        entries = setting.get("runs", content.get("runs", []))
-        lists.append(
-            [
-                Block(name, recordings, expand([entry], first=k, change=setting.get("change", {})))
-                for k, entry in enumerate(entries)
-            ]
-        )
+        entries = enumerate(setting.get("runs", content.get("runs", [])))
+        runs = [expand([entry], 0, k, setting.get("change", {})) for k, entry in entries]
+        lists.append([Block(name, recordings, each) for each in runs])
     return [block for row in zip_longest(*lists) for block in row if block]
 
 

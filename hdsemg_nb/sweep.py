@@ -20,7 +20,7 @@ from tqdm import tqdm
 from hdsemg_nb import cluster, paths, results, studies
 from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.engine import device
-from hdsemg_nb.works import looked_at, of_block, plan
+from hdsemg_nb.works import chosen, looked_at, of_block, plan
 
 ABREAST = 15  # trainings side by side on a GPU
 CURVES = [
@@ -215,13 +215,14 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     one = studies.load(path)
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
     recordings, numbers = one.load_recordings()
-    known = looked_at(recordings, one.folder, ())
+    wanted = chosen(recordings, only)
+    known = looked_at(recordings, range(len(recordings)), one.folder)
     works, names = [], {}
-    for block, chosen in zip(one.blocks, numbers, strict=True):
-        part = of_block([each for each in known if each[0] in chosen], block.runs, one.folder)
+    for block, own in zip(one.blocks, numbers, strict=True):
+        part = of_block([each for each in known if each[0] in own], block.runs, one.folder)
         names |= {work.path.stem: block.name for work in part}
         works += part
-    asked = [work for work in works if not only or work.index in only]
+    asked = [work for work in works if work.index in wanted]
     where = one.folder, workers, scheduler, True, before[one.results], minutes
     _carry_out(recordings, asked, *where)
     folder = Path(to or one.results.parent)

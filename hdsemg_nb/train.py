@@ -167,11 +167,10 @@ def _test(recording, truth, run, starts, folds, fitted):
         predictions[fold.test] = one.predict(recording.emg, starts[fold.test])
         table = _count(recording, run, starts, fold, one, targets)
         if run.label_noise:
-            true = segment.run_labels(
-                replace(recording, discharges=truth), run, starts, one.offsets
-            )
-            against = metrics.count_table(true[fold.test], predictions[fold.test] >= run.threshold)
-            table = table.join(against[COUNTED[1:]].add_prefix("truth_"))
+            true = replace(recording, discharges=truth)
+            true = segment.run_labels(true, run, starts, one.offsets)[fold.test]
+            found = metrics.count_table(true, predictions[fold.test] >= run.threshold)
+            table = table.join(found[COUNTED[1:]].add_prefix("truth_"))
         counts.append(table)
         history.append(one.history.assign(fold=k))
     counts = pd.concat(counts, keys=range(len(folds)), names=["fold"]).reset_index("fold")

@@ -48,7 +48,7 @@ def plan(recordings, runs, folder, only=()):
         In the order of `sweep.run`.
     """
     blocks = [runs] if runs and isinstance(runs[0], Run) else runs
-    known = looked_at(recordings, folder, only)
+    known = looked_at(recordings, chosen(recordings, only), folder)
     return [work for block in blocks for work in of_block(known, block, Path(folder))]
 
 
@@ -63,14 +63,18 @@ def of_block(known, runs, folder):
     ]
 
 
-def looked_at(recordings, folder, only):
-    """Number, labels and size of the recordings that can be read."""
+def chosen(recordings, only):
+    """Numbers of the recordings to work on; ValueError for one that there is not."""
     absent = sorted(set(only) - set(range(len(recordings))))
     if absent:
         raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
+    return sorted(set(only) or range(len(recordings)))
+
+
+def looked_at(recordings, numbers, folder):
+    """Number, labels and size of those of the recordings that can be read."""
     paths.made(Path(folder))
-    chosen = sorted(set(only) or range(len(recordings)))
-    known = [_look_at(recordings, k, Path(folder)) for k in chosen]
+    known = [_look_at(recordings, k, Path(folder)) for k in numbers]
     return [each for each in known if each is not None]
 
 

@@ -398,6 +398,11 @@ def test_every_study_can_be_read(name):
         ("label_noise: lags", "label_noise: leg", "label_noise='leg': one of"),
         ("{source: sample}", "{sorce: sample}", "'sorce' in recordings of setting 'linear'"),
         ("  trained:\n    change", "  trained:\n    chang", "'chang' in setting 'trained'"),
+        (
+            "    change: {label_noise: lags}",
+            "    - {window: 20}",
+            "setting 'trained' is .*expected",
+        ),
         ("  trained:", "  linear:", "'linear' stands twice"),
         ("results/study", "../study", "must lie below the project"),
     ],
