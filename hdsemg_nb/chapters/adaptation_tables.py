@@ -90,7 +90,7 @@ def planted_scores(table):
     for name in VARIED:
         others = [other for other in MIDDLE if other != name]
         rows = scores[(scores[others] == [MIDDLE[other] for other in others]).all(axis=1)]
-        parts.append(rows.assign(varied=name, value=rows[name]))
+        parts.append(rows.assign(varied=name, value=rows[name]).sort_values(["value", "seed"]))
     told = ["varied", "value", "seed", "network", "f1", "lowest", "roa_0.5_ms"]
     return pd.concat(parts)[told].reset_index(drop=True)
 
