@@ -51,7 +51,7 @@ def shapes(n_units, rng, size=1.0):
         spread=rng.uniform(1, 2.5, n_units),
         zone=rng.uniform(0, 12, n_units),
         delay=rng.uniform(0.4, 0.9, n_units),
-        parts=rng.normal(size=(n_units, 3)) / (2.6, 0.7, 1),
+        parts=rng.normal(size=(n_units, 3)) / (2.6, 0.7, 1),  # about one size, the first half
         size=size * PEAK_UV * rng.lognormal(0, 0.3, n_units),
     )
 
