@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hdsemg_nb.chapters import adaptation
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, STREAMED
+from hdsemg_nb import train
+from hdsemg_nb.cbss import AdaptiveStream
+from hdsemg_nb.chapters import adaptation, adaptation_bars, adaptation_tables, planted
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED
 
 
 def test_scores_to_the_sample_leave_out_what_has_no_variability():
@@ -13,14 +15,14 @@ def test_scores_to_the_sample_leave_out_what_has_no_variability():
         {**about, "motor_unit": 1, "tp": 10, "fp": 0, "fn": 0, "roa_0.5_ms": 1.0},
     ]
     covs = {"interval_cov_found": [0.2, np.inf], "interval_cov_labels": [0.1, 0.3]}
-    (row,) = adaptation.to_the_sample(pd.DataFrame(rows).assign(**covs)).to_dict("records")
+    (row,) = adaptation_tables.to_the_sample(pd.DataFrame(rows).assign(**covs)).to_dict("records")
     assert row["f1"] == pytest.approx(0.9) and row["roa_0.5_ms"] == 0.75
     assert (row["interval_cov_found"], row["interval_cov_labels"]) == (0.2, 0.1)
 
 
 def test_minutes_are_ten_and_drawn(monkeypatch):
     kept = []
-    monkeypatch.setattr(adaptation, "save", lambda figure, *rest: kept.append(figure))
+    monkeypatch.setattr(adaptation_tables, "save", lambda figure, *rest: kept.append(figure))
     assert sorted(sum(adaptation.MINUTES.values(), ())) == list(range(10))
     names = [FILTER, ADAPTIVE, f"{STREAMED}, not adapting", STREAMED]
     rows = [
@@ -29,7 +31,7 @@ def test_minutes_are_ten_and_drawn(monkeypatch):
         for signal, numbers in adaptation.MINUTES.items()
         for k in numbers
     ]
-    adaptation.draw_minutes(pd.DataFrame(rows), "test", "a note")
+    adaptation_tables.draw_minutes(pd.DataFrame(rows), "test", "a note")
     lines = [line for line in kept[0].axes[0].lines if line.get_label() in names]
     assert [line.get_label() for line in lines] == names
     assert [line.get_linestyle() for line in lines] == ["-", "-", "--", "-"]
@@ -45,3 +47,110 @@ def test_the_signal_changes_as_the_minutes_say():
     assert changed[2] == 5 and changed[3] == 10 and (changed[4:8] == 64).all()
     one_row_up = emg[:, 7 * minute - 1 : 7 * minute + 1]
     assert np.isfinite(one_row_up).all() and emg.dtype == np.float32
+
+
+@pytest.fixture
+def filter_alone(monkeypatch):
+    """The studies with one decoder, which is fast."""
+    monkeypatch.setattr(adaptation, "RUNS", {FILTER: {}})
+    monkeypatch.setattr(adaptation, "OF_WINDOWS", {})
+
+
+def test_one_thing_is_varied_at_a_time():
+    cases = adaptation.cases()
+    differing = [sum(case[k] != v for k, v in adaptation.MIDDLE.items()) for case in cases]
+    assert differing.count(0) == 1 and differing.count(1) == len(cases) - 1 == 8
+
+
+def test_planted_motor_units_are_scored(filter_alone, monkeypatch):
+    monkeypatch.setattr(adaptation, "VARIED", {"width_ms": (45, 20), "lag": (0,), "n_units": (12,)})
+    monkeypatch.setattr(adaptation, "SEEDS", (0,))
+    table = adaptation.planted_units(seconds=15)
+    assert len(table) == 24 and (table["lag_found"].abs() <= 32).all()
+    scores = adaptation_tables.planted_scores(table)
+    assert scores.value_counts("varied").to_dict() == {"width_ms": 2, "lag": 1, "n_units": 1}
+    assert (scores["f1"] > 0.5).all() and (scores["lowest"] <= scores["f1"]).all()
+
+
+@pytest.mark.slow
+def test_a_moved_grid_is_counted(filter_alone, monkeypatch):
+    monkeypatch.setattr(adaptation.robustness, "SHIFTS_MM", {"half an electrode": (0, 4)})
+    table = adaptation.grid([1], 8.0)
+    kinds = ["as recorded", "electrode shift", *["drift"] * 3]
+    assert table.drop_duplicates(["kind", "level"])["kind"].tolist() == kinds
+    assert (table["subject"] == "S01").all() and (table["mvc"] == 30).all()
+
+
+def test_the_minutes_of_a_tiring_muscle():
+    for change, signals in adaptation.CONTRACTIONS.values():
+        assert sorted(k for numbers in signals.values() for k in numbers) == list(range(10))
+        assert change is None or {len(one) for one in change} == {11}
+
+
+@pytest.mark.slow
+def test_a_tiring_muscle_is_followed(monkeypatch):
+    def streams(recording):
+        start = recording.crop(0, recording.duration / 10)
+        fitted = train.fit(start, adaptation.run(ADAPTIVE))
+        return {FILTER: AdaptiveStream(fitted.filter, adapting=False)}
+
+    monkeypatch.setattr(adaptation, "_streams", streams)
+    monkeypatch.setattr(planted, "LEVELS", 10)
+    table = adaptation.tiring(3.0)
+    rates = table.pivot_table(index="minute", columns="contraction", values="roa_0.5_ms")
+    assert len(rates) == 10 and rates.loc[4, "tiring"] < rates.loc[4, "steady"] - 0.2
+
+
+def of_recordings(**f1):
+    """Scores of decoders on recordings, one value each."""
+    names = {"plain": FILTER, "adaptive": ADAPTIVE, "windows": OURS, "ours": STREAMED}
+    return pd.DataFrame(
+        {"network": names[name], "subject": f"S{k}", "mvc": 30, "f1": value}
+        for name, values in f1.items()
+        for k, value in enumerate(values)
+    )
+
+
+def test_a_recording_more_than_a_point_below_the_better_filter_misses_the_bar():
+    for ours, verdict in (((0.895, 1.0), "met"), ((0.88, 1.0), "missed")):
+        scores = of_recordings(plain=(0.9, 0.2), adaptive=(0.5, 0.9), ours=ours)
+        table = adaptation_tables.beside_filters(scores, ["subject", "mvc"])
+        np.testing.assert_allclose(table["difference"], [ours[0] - 0.9, 0.1])
+        assert adaptation_bars._beside("a", table)["verdict"] == verdict
+
+
+def test_a_change_is_judged_by_the_participants():
+    same, some = np.linspace(0.5, 0.6, 8), np.where(np.arange(8) < 5, 0.01, -0.005)
+    for adaptive, verdict in ((same - some, "met"), (same + some, "missed"), (same, "missed")):
+        scores = of_recordings(adaptive=adaptive, windows=same - 0.1, ours=same)
+        (row,) = adaptation_bars._changes(scores.assign(kind="noise", level="5 dB"))
+        assert row["verdict"] == verdict and "ahead in 8 of 8, p = 0.008" in row["found"]
+
+
+def test_the_worst_minute_counts():
+    for least, verdict in ((0.895, "met"), (0.88, "missed")):
+        rates = {ADAPTIVE: (0.9, 0.9), STREAMED: (0.95, least)}
+        rows = [
+            {"minute": k, "decoder": name, "roa_0.5_ms": rate}
+            for name, both in rates.items()
+            for k, rate in enumerate(both)
+        ]
+        row = adaptation_bars._worst("a", pd.DataFrame(rows), ADAPTIVE)
+        assert row["verdict"] == verdict and row["found"].endswith("in the worst minute (1)")
+
+
+def test_planted_motor_units_are_drawn(monkeypatch):
+    kept = []
+    monkeypatch.setattr(adaptation_tables, "save", lambda figure, *rest: kept.append(figure))
+    rows = [
+        {"varied": name, "value": value, "seed": seed, "network": network, "f1": 0.5 + seed / 10}
+        for name, values in adaptation.VARIED.items()
+        for value in values
+        for network in (FILTER, STREAMED)
+        for seed in (0, 1)
+    ]
+    adaptation_tables.draw_planted(pd.DataFrame(rows), "test", "a note")
+    for ax, values in zip(kept[0].axes, adaptation.VARIED.values(), strict=True):
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == [str(v) for v in values]
+        means = [line for line in ax.lines if line.get_label() == FILTER]
+        np.testing.assert_allclose(means[0].get_ydata(), 0.55)

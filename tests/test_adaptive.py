@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -122,6 +124,21 @@ def test_a_stream_follows_and_comes_back(planted, half):
     assert f1(planted, [times - first for times in found]).min() > 0.95
     stream.reset()
     assert stream.n_samples == 0 and (stream.now.averages == half[0].averages_).all()
+
+
+def test_a_stream_is_saved_restored_and_reset(planted, half, tmp_path):
+    emg = np.tile(reshaped(planted, np.float32(0.2)), 2)
+    stream, before, after = AdaptiveStream(half[0]), emg[:, :23000], emg[:, 23000:]
+    streamed(stream, before, 700)
+    assert not np.array_equal(stream.now.averages, half[0].averages_)
+    (tmp_path / "state").write_bytes(pickle.dumps(stream))
+    restored = pickle.loads((tmp_path / "state").read_bytes())
+    expected, found = (streamed(one, after, 700) for one in (stream, restored))
+    stream.reset()
+    again, fresh = (streamed(one, before, 700) for one in (stream, AdaptiveStream(half[0])))
+    for a, b in zip([*expected, *again], [*found, *fresh], strict=True):
+        assert len(a) > 30
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_channel_that_dies_in_a_stream_is_left_out_at_once(planted, half):

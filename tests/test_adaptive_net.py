@@ -107,5 +107,5 @@ def test_it_is_trained_alike_from_a_seed(planted, fitted):
 
 
 def test_it_is_no_network_of_windows_to_be_exported(fitted, tmp_path):
-    with pytest.raises(ValueError, match="adaptive MUF-Net is no network to be exported"):
+    with pytest.raises(ValueError, match=r"adaptive MUF-Net is no network.*AdaptiveStream"):
         latency.export(fitted[0], tmp_path / "a.onnx")

@@ -19,7 +19,7 @@ def test_paired_by_hand():
     table = muf.paired(pd.DataFrame(rows), ["step"]).set_index(["network", "step"])
     row = table.loc[FILTER, 20]
     assert (row["f1_ours"], row["f1"]) == (pytest.approx(0.9), pytest.approx(0.65))
-    assert row["difference"] == pytest.approx(0.25) and row["n"] == 3
+    assert row["difference"] == pytest.approx(0.25) and row["n"] == row["n_ahead"] == 3
     assert row["p"] == pytest.approx(0.25)  # three of three above
     assert table.loc[("ML-DCNN", 20), "p"] > 0.25 and table.loc[("ML-DCNN", 50), "difference"] == 0
 

@@ -1,4 +1,5 @@
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -67,11 +68,22 @@ def test_without_whitening_the_filters_are_the_averages(planted):
     assert r > 0.999
 
 
+def test_marks_that_come_late_are_found_by_looking_back(planted):
+    late = dataclasses.replace(planted, discharges=[t + 15 for t in planted.discharges])
+    offsets, shifted = (first_fold(one, RUN)[0].offsets for one in (planted, late))
+    assert (shifted[[0, 2]] == offsets[[0, 2]] - 15).all()  # of unit 1 two lags are as good
+    early = dataclasses.replace(planted, discharges=[t - 25 for t in planted.discharges])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first_fold(early, RUN)[0].offsets.max() == muf_net.LARGEST_AHEAD
+
+
+@pytest.mark.filterwarnings("ignore:motor unit 1 is separated best")
 def test_the_filters_stand_in_the_network_as_fitted(planted):
     run = dataclasses.replace(RUN, without="filter training")
     fitted, starts, fold = first_fold(planted, run)
     mask = segment.covered_samples(starts[fold.train], run.window, planted.n_samples)
-    bank, lags = filter_bank(planted, mask, muf_net.NOISE, 16, muf_net.LARGEST_LAG)
+    bank, lags = filter_bank(planted, mask, muf_net.NOISE, 16, largest_ahead=muf_net.LARGEST_AHEAD)
     np.testing.assert_array_equal(fitted.offsets, lags)
     window = planted.emg[:, 1000:1040]
     found = fitted.model.filters(torch.from_numpy(fitted.normalisation.apply(window))[None])[0]

@@ -21,6 +21,9 @@ class AdaptiveStream:
     A unit that was lost is looked for with the action potential that was followed last, and with
     that of the training.
 
+    `pickle` saves a stream with all it has followed, to go on from there; `reset` takes it back to
+    the training.
+
     Parameters
     ----------
     adaptive : AdaptiveFilter

@@ -1,13 +1,12 @@
-"""Decoders that follow the signal, measured: to the sample, and minute by minute. Notebook 08.
+"""Decoders that follow the signal, measured on signals of every kind. Notebook 08.
 
-`python -m hdsemg_nb.chapters.adaptation [real|minutes]` computes results/adaptation_*.csv.
+`python -m hdsemg_nb.chapters.adaptation [part]` computes results/adaptation_*.csv; `PARTS`.
 """
 
 import sys
-from textwrap import fill
+from itertools import product
 from time import process_time
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -15,13 +14,12 @@ from tqdm import tqdm
 
 from hdsemg_nb import metrics, paths, robustness, segment, tables, train
 from hdsemg_nb.cbss import AdaptiveStream
-from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS
+from hdsemg_nb.chapters.planted import Change, planted
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.datasets.synthetic import electrode_positions
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run
 from hdsemg_nb.decoders.muf_net import TRAINING
 from hdsemg_nb.discharges import interval_cov, rate_of_agreement
-from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 
 RUNS = {
     FILTER: {},
@@ -33,8 +31,18 @@ NOTES = {
     "adaptation_real": "Decoders to the sample on the real recording, five blocked folds",
     "adaptation_minutes": "SYNTHETIC contraction of 10 min (S01, 30 % MVC) whose signal changes, "
     "streamed in chunks of 64 samples; rate of agreement with the labels within 0.5 ms by minute",
+    "adaptation_grid": "SYNTHETIC data, 8 participants at 30 % MVC, 60 s; counts of the windows of "
+    "the last of five blocked folds under a grid that was moved or drifts (W = 40, S = 20)",
+    "adaptation_planted": "SYNTHETIC, planted motor units of several widths, lags and numbers, "
+    "40 s, two seeds; last of five blocked folds (W = 40, S = 20), by motor unit",
+    "adaptation_tiring": "SYNTHETIC, 18 planted motor units, 10 min, action potentials that change "
+    "with fatigue and place, and that do not; streamed as in adaptation_minutes",
 }
 PARTICIPANT, MVC, MINUTE_S, SEED = 1, 30, 60.0, 0
+PARTICIPANTS = range(1, 9)  # under a moved grid
+MIDDLE = dict(width_ms=45, lag=0, n_units=12)  # of planted motor units; one is varied at a time
+VARIED = dict(width_ms=(20, 30, 45, 60), lag=(-30, -15, 0, 10), n_units=(5, 12, 30))
+SEEDS = (0, 1)
 CHUNK = 64
 MINUTES = {  # what the signal is like in each minute
     "as calibrated": (0, 1),
@@ -45,6 +53,19 @@ MINUTES = {  # what the signal is like in each minute
     "grid moves back": (7,),
     "as calibrated again": (8, 9),
 }
+TIRED = {  # the same of planted action potentials
+    "as calibrated": (0, 1),
+    "velocity falls by a fifth": (2, 3),
+    "stays so": (4,),
+    "comes back": (5,),
+    "muscle moves by half a row": (6,),
+    "moves back": (7,),
+    "as calibrated again": (8, 9),
+}
+TIRING = Change(  # at the borders of the minutes
+    width=(1, 1, 1, 1.125, 1.25, 1.25, 1, 1, 1, 1, 1), rows=(0, 0, 0, 0, 0, 0, 0, 0.5, 0, 0, 0)
+)
+CONTRACTIONS = {"tiring": (TIRING, TIRED), "steady": (None, {"as calibrated": range(10)})}
 
 
 def run(name, step=20):
@@ -67,18 +88,22 @@ def real():
         starts, folds = segment.cut(recording, case)
         for k, fold in enumerate(folds):
             fitted = train.fit(recording, case, fold)
-            labels = segment.run_labels(recording, case, starts, fitted.offsets)[fold.test]
-            decoded = fitted.predict(recording.emg, starts[fold.test]) >= case.threshold
-            counts = metrics.count_table(labels, decoded)
-            mask = segment.covered_samples(starts[fold.test], case.window, recording.n_samples)
-            trains = fitted.decode(recording.emg)
-            sizes = [
-                _agreement(a[mask[a]], b[mask[b]], recording.fs)
-                for a, b in zip(recording.discharges, trains, strict=True)
-            ]
-            about = dict(network=case.network, step=case.step, fold=k)
-            found.append(counts.join(pd.DataFrame(sizes)).assign(**about))
+            found.append(_tested(fitted, recording, starts, fold.test).assign(fold=k))
     return pd.concat(found, ignore_index=True)
+
+
+def _tested(fitted, recording, starts, test):
+    """Windows, agreement and variability of the test windows by motor unit."""
+    run = fitted.run
+    labels = segment.run_labels(recording, run, starts, fitted.offsets)[test]
+    decoded = fitted.predict(recording.emg, starts[test]) >= run.threshold
+    counts = metrics.count_table(labels, decoded)
+    mask = segment.covered_samples(starts[test], run.window, recording.n_samples)
+    sizes = [
+        _agreement(a[mask[a]], b[mask[b]], recording.fs)
+        for a, b in zip(recording.discharges, fitted.decode(recording.emg), strict=True)
+    ]
+    return counts.join(pd.DataFrame(sizes)).assign(network=run.network, step=run.step)
 
 
 def _agreement(reference, found, fs):
@@ -139,12 +164,29 @@ def minutes(minute_s=MINUTE_S):
         of the minute in which the unit was reported as lost; NaN: never reported), core_percent
         (processor time over signal time).
     """
-    recording, emg = changing_contraction(minute_s)
-    streams = _streams(recording)
-    return pd.concat(
-        [_by_minute(name, stream, recording, emg) for name, stream in tqdm(streams.items())],
-        ignore_index=True,
-    )
+    return _followed(*changing_contraction(minute_s), MINUTES)
+
+
+def tiring(minute_s=MINUTE_S):
+    """As `minutes`, of planted motor units: as they tire and move (`TIRED`), and as they do not.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of `minutes`, and contraction (a key of `CONTRACTIONS`).
+    """
+    found = []
+    for name, (change, signals) in CONTRACTIONS.items():
+        recording = planted(30, n_units=18, seconds=10 * minute_s, change=change)
+        found.append(_followed(recording, recording.emg, signals).assign(contraction=name))
+    return pd.concat(found, ignore_index=True)
+
+
+def _followed(recording, emg, signals):
+    """Streamed decoders minute by minute; `signals` as `MINUTES`."""
+    streams = tqdm(_streams(recording).items(), "streams")
+    found = [_by_minute(name, stream, recording, emg, signals) for name, stream in streams]
+    return pd.concat(found, ignore_index=True)
 
 
 def _streams(recording):
@@ -164,7 +206,7 @@ def _streams(recording):
     }
 
 
-def _by_minute(name, stream, recording, emg):
+def _by_minute(name, stream, recording, emg, signals):
     minute, found, lost = recording.n_samples // 10, [], []
     began = process_time()
     for k in range(0, emg.shape[1], CHUNK):
@@ -174,7 +216,7 @@ def _by_minute(name, stream, recording, emg):
     trains = [np.concatenate(times) for times in zip(*found, strict=True)]
     lost, chunks = np.array(lost, float), np.arange(len(lost)) * CHUNK // minute
     rows = []
-    for signal, numbers in MINUTES.items():
+    for signal, numbers in signals.items():
         for number in numbers:
             for unit, pair in enumerate(zip(recording.discharges, trains, strict=True)):
                 inside = [times[times // minute == number] for times in pair]
@@ -186,11 +228,75 @@ def _by_minute(name, stream, recording, emg):
     return pd.DataFrame(rows)
 
 
+def grid(participants=PARTICIPANTS, seconds=60.0):
+    """Counts of each decoder under a grid that was moved, or drifts while it is recorded.
+
+    Parameters
+    ----------
+    participants : sequence of int
+    seconds : float
+        Length of a recording, shorter for a try.
+
+    Returns
+    -------
+    pandas.DataFrame
+        subject, mvc and the columns of `robustness.under_changes`, the last blocked fold.
+    """
+    found = []
+    for subject in tqdm(participants, "moved grid"):
+        about = subject, MVC, seconds, SEED
+        one = simulate(*about).recording
+        versions = {robustness.AS_RECORDED: one.emg, **robustness.grid_versions(*about)}
+        for case in map(run, RUNS | OF_WINDOWS):
+            starts, folds = segment.cut(one, case)
+            fitted = train.fit(one, case, folds[-1])
+            counts = robustness.under_changes(fitted, one, starts, folds[-1].test, versions)
+            found.append(counts.assign(subject=one.subject, mvc=MVC))
+    return pd.concat(found, ignore_index=True)
+
+
+def cases():
+    """What planted motor units are like: the middle, and one thing varied at a time."""
+    every = [MIDDLE | {name: value} for name, values in VARIED.items() for value in values]
+    return [case for k, case in enumerate(every) if case not in every[:k]]
+
+
+def planted_units(seconds=40.0):
+    """Scores of each decoder on planted motor units, by motor unit, the last blocked fold.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of a recording, shorter for a try.
+
+    Returns
+    -------
+    pandas.DataFrame
+        width_ms, lag, n_units, seed, the columns of `real` but fold, and lag_found: samples from
+        the marks to the middle of what the decoder sees.
+    """
+    found = []
+    for about, seed in tqdm(list(product(cases(), SEEDS)), "planted"):
+        recording = planted(**about, seconds=seconds, seed=seed)
+        for case in map(run, RUNS | OF_WINDOWS):
+            starts, folds = segment.cut(recording, case)
+            fitted = train.fit(recording, case, folds[-1])
+            lags = fitted.offsets if case.network == OURS else fitted.filter.lags_
+            scores = _tested(fitted, recording, starts, folds[-1].test)
+            found.append(scores.assign(**about, seed=seed, lag_found=lags))
+    return pd.concat(found, ignore_index=True)
+
+
+PARTS = {
+    "real": real, "minutes": minutes, "grid": grid, "planted": planted_units, "tiring": tiring
+}  # fmt: skip
+
+
 def compute(asked):
-    """Compute results/adaptation_<part>.csv for the parts asked for; default both."""
+    """Compute results/adaptation_<part>.csv for the parts asked for; default all."""
     torch.set_num_threads(1)
-    for part in asked or ("real", "minutes"):
-        table, stem = {"real": real, "minutes": minutes}[part](), f"adaptation_{part}"
+    for part in asked or PARTS:
+        table, stem = PARTS[part](), f"adaptation_{part}"
         text = table.to_csv(index=False, lineterminator="\n", float_format="%.4g")
         paths.write_whole(paths.RESULTS / f"{stem}.csv", f"# {NOTES[stem]}\n{text}")
 
@@ -198,55 +304,6 @@ def compute(asked):
 def load(part):
     """Table results/adaptation_<part>.csv."""
     return tables.load(paths.RESULTS / f"adaptation_{part}.csv")[0]
-
-
-def to_the_sample(table):
-    """Scores of windows, agreement and variability of each decoder, means over units and folds.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of `real`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        network, step, f1, precision, sensitivity (of windows), roa_0.5_ms, interval_cov_found,
-        interval_cov_labels (where both are finite).
-    """
-    by, covs = ["network", "step"], ["interval_cov_found", "interval_cov_labels"]
-    finite = np.isfinite(table[covs]).all(axis=1)
-    trains = table.assign(**{name: table[name].where(finite) for name in covs})
-    means = trains.groupby(by, sort=False)[["roa_0.5_ms", *covs]].mean().reset_index()
-    scores = metrics.score_table(table, by)[[*by, "f1", "precision", "sensitivity"]]
-    return scores.merge(means, on=by)
-
-
-@plt.rc_context(STYLE)
-def draw_minutes(table, output, note):
-    """Rate of agreement by the minute: each motor unit as a dot, the mean as a line.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of `minutes`.
-    output, note : str
-        See `save`.
-    """
-    figure, ax = plt.subplots(figsize=(TWO_COLUMNS, 65 * MM))
-    for k, (decoder, rows) in enumerate(table.groupby("decoder", sort=False)):
-        adapts = "not adapting" not in decoder
-        colour, at = COLOURS[decoder.split(",")[0]], (k - 1.5) / 8
-        ax.plot(rows["minute"] + at, rows["roa_0.5_ms"], ".", ms=3, color=colour, alpha=0.5)
-        means = rows.groupby("minute")["roa_0.5_ms"].mean()
-        style = dict(color=colour, ls="-" if adapts else "--", lw=1.2, label=decoder)
-        ax.plot(means.index + at, means, **style)
-    names = table.drop_duplicates("minute").set_index("minute")["signal"]
-    ax.set_xticks(names.index, [fill(name, 12) for name in names], fontsize=5)
-    ax.set(xlabel="Minute, and its signal", ylabel="Rate of agreement within 0.5 ms")
-    ax.grid(axis="y", lw=0.3)
-    figure.legend(loc="outside upper left", ncols=4)
-    return save(figure, "adaptation_minutes", output, note)
 
 
 if __name__ == "__main__":

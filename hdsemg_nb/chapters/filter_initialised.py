@@ -31,8 +31,8 @@ def paired(scores, by, ours=OURS):
     -------
     pandas.DataFrame
         One row per other decoder, `by` and intensity: f1 and f1_ours (means over participants),
-        difference (ours less the other), n (participants), p (Wilcoxon signed-rank test, exact: at
-        least 2 / 2^n).
+        difference (ours less the other), n (participants), n_ahead (those in which ours is), p
+        (Wilcoxon signed-rank test, exact: at least 2 / 2^n).
     """
     where, keys = [*by, "mvc", "subject"], ["network", *by, "mvc"]
     own = scores.loc[scores["network"] == ours, [*where, "f1"]]
@@ -40,8 +40,9 @@ def paired(scores, by, ours=OURS):
     pairs["difference"] = pairs["f1_ours"] - pairs["f1"]
     groups = pairs.groupby(keys, sort=False)
     p = groups["difference"].agg(lambda differences: stats.signed_rank(differences).p)
+    ahead = groups["difference"].agg(lambda differences: (differences > 0).sum())
     means = groups[["f1", "f1_ours", "difference"]].mean()
-    return means.assign(n=groups.size(), p=p).reset_index()
+    return means.assign(n=groups.size(), n_ahead=ahead, p=p).reset_index()
 
 
 def ablation(counts):

@@ -1,5 +1,7 @@
 """MUF-Net, our own decoder: a small network that starts from motor-unit filters."""
 
+import warnings
+
 import numpy as np
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.decoders.network import Network
 
 N_LAGS = 16  # samples of the filters
-LARGEST_LAG = 10  # samples of look-ahead at most: 4.9 ms at 2048 Hz
+LARGEST_BACK, LARGEST_AHEAD = 32, 10  # samples of lag at most; looking ahead costs delay, 4.9 ms
 NOISE = (0.0, 0.2)  # noise the filters of a motor unit expect, in standard deviations of the EMG
 SHIFTS = (-0.5, -0.25, 0, 0.25, 0.5)  # interelectrode distances along rows and columns
 TRAINING = dict(epochs=20, learning_rate=1e-2, decay=True)  # at W = 40, S = 20 (notebook 08)
@@ -45,9 +47,13 @@ def fit_filters(recording, mask, normalisation, without=""):
     lags : numpy.ndarray of int64, shape (motor units,)
         Samples by which the label of each motor unit has to be moved.
     """
-    largest_lag = 0 if without == "lag" else LARGEST_LAG
+    largest = (0, 0) if without == "lag" else (LARGEST_BACK, LARGEST_AHEAD)
     whiten = without != "whitening"
-    filters, lags = filter_bank(recording, mask, NOISE, N_LAGS, largest_lag, whiten)
+    with warnings.catch_warnings():  # more look-ahead would help a motor unit: that is its price
+        warnings.filterwarnings("ignore", "motor unit .* is separated best")
+        filters, lags = filter_bank(
+            recording, mask, NOISE, N_LAGS, largest[0], whiten, largest_ahead=largest[1]
+        )
     return np.einsum("kmcl,cd->kmdl", filters, np.linalg.inv(normalisation.matrix)), lags
 
 

@@ -99,7 +99,8 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
 def _check(fitted, path, precision, calibration):
     if not isinstance(fitted, FittedNetwork):
         raise ValueError(
-            f"{fitted.run.network} is no network to be exported; choose one of {NETWORKS}"
+            f"{fitted.run.network} is no network to be exported; choose one of {NETWORKS}, or stay "
+            "in Python: `pickle` saves a fitted decoder, and a `cbss.AdaptiveStream` with its state"
         )
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
