@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import numpy as np
@@ -7,6 +8,7 @@ from hdsemg_nb import metrics, train
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream, MotorUnitFilter
 from hdsemg_nb.cbss.filter import extended_covariance, lag_products
 from hdsemg_nb.cbss.moves import move_matrices
+from hdsemg_nb.cbss.strayed import strayed, together
 from hdsemg_nb.decoders import ADAPTIVE, Run
 from hdsemg_nb.discharges import match_discharges
 
@@ -126,9 +128,10 @@ def test_a_stream_follows_and_comes_back(planted, half):
     assert stream.n_samples == 0 and (stream.now.averages == half[0].averages_).all()
 
 
-def test_a_stream_is_saved_restored_and_reset(planted, half, tmp_path):
+@pytest.mark.parametrize("at", [21000, 23000])  # while filters are made beside, and after
+def test_a_stream_is_saved_restored_and_reset(planted, half, tmp_path, at):
     emg = np.tile(reshaped(planted, np.float32(0.2)), 2)
-    stream, before, after = AdaptiveStream(half[0]), emg[:, :23000], emg[:, 23000:]
+    stream, before, after = AdaptiveStream(half[0]), emg[:, :at], emg[:, at:]
     streamed(stream, before, 700)
     assert not np.array_equal(stream.now.averages, half[0].averages_)
     (tmp_path / "state").write_bytes(pickle.dumps(stream))
@@ -139,6 +142,46 @@ def test_a_stream_is_saved_restored_and_reset(planted, half, tmp_path):
     for a, b in zip([*expected, *again], [*found, *fresh], strict=True):
         assert len(a) > 30
         np.testing.assert_array_equal(a, b)
+
+
+def test_new_filters_are_used_a_second_after_the_end_of_their_period(planted, half):
+    stream, emg = AdaptiveStream(half[0]), np.tile(planted.emg, 2)
+    period, delay = 5 * 2048, 2048
+    stream.push(emg[:, : period + delay - 1])
+    before = stream.now
+    stream.push(emg[:, period + delay - 1 : period + delay])
+    assert (before.averages == half[0].averages_).all() and stream.now is not before
+    stream.push(emg[:, period + delay : 2 * period + delay - 1])
+    assert stream.n_samples == 2 * period + delay - 1 and stream._coming is not None
+
+
+def test_units_that_discharge_together_are_told_from_those_that_do_not(planted):
+    a, b, c = planted.discharges
+    late = np.sort(np.concatenate([a[:-20] + 14, c[:5]]))  # 7 ms later, few of another
+    found = together([a, b, late, np.empty(0, np.int64)], planted.n_samples, planted.fs)
+    assert np.argwhere(found).tolist() == [[0, 2], [2, 0]]
+    assert not together([a, a + 60], planted.n_samples, planted.fs).any()  # 29 ms are too far
+
+
+def test_a_unit_that_follows_another_goes_back_to_the_training(planted, half):
+    stream, emg = AdaptiveStream(half[0]), np.tile(planted.emg, 2)
+    astray = half[0].averages_.copy()
+    shift = half[0].lags_[1] - half[0].lags_[0]
+    astray[0] = np.roll(astray[1], shift, axis=1)  # as unit 1 is seen from the lag of unit 0
+    stream.now = dataclasses.replace(stream.now, averages=astray)
+    streamed(stream, emg[:, : 10240 + 2048], 512)
+    now = stream.now
+    assert not now.lost.any()
+    for one, other in zip(now.averages, half[0].averages_, strict=True):
+        assert (one * other).sum() > 0.95 * np.linalg.norm(one) * np.linalg.norm(other)
+
+
+def test_units_that_were_labelled_together_stay_so(planted):
+    trains = [*planted.discharges, planted.discharges[0]]
+    twice = dataclasses.replace(planted, discharges=trains, pnr=None)
+    adaptive = AdaptiveFilter().fit(twice)
+    assert np.argwhere(adaptive.together_).tolist() == [[0, 3], [3, 0]]
+    assert not strayed(adaptive, adaptive.adapt(planted.emg), planted.n_samples).any()
 
 
 def test_a_channel_that_dies_in_a_stream_is_left_out_at_once(planted, half):

@@ -14,6 +14,7 @@ from hdsemg_nb.cbss.filter import (
     two_classes,
 )
 from hdsemg_nb.cbss.moves import move_matrices
+from hdsemg_nb.cbss.strayed import together
 from hdsemg_nb.discharges import interval_cov
 from hdsemg_nb.segment import spike_triggered_average
 
@@ -43,6 +44,8 @@ class Adapted:
         Channels that are used.
     classes : numpy.ndarray, shape (motor units, 2)
         Mean heights of the two classes of peaks, noise and discharges.
+    found : sequence of numpy.ndarray of int64
+        Discharges of each motor unit in the signal that was adapted to.
     """
 
     filter: MotorUnitFilter
@@ -50,14 +53,19 @@ class Adapted:
     lost: np.ndarray
     live: np.ndarray
     classes: np.ndarray
+    found: tuple = ()
 
-    def or_else(self, other):
-        """These filters, those of another adaptation for units that are lost to this one alone."""
-        taken = self.lost & ~other.lost
+    def or_else(self, other, instead=False):
+        """These filters; those of another adaptation for units that are lost to this one alone.
+
+        And for the units `instead`, bool of shape (motor units,).
+        """
+        taken = self.lost & ~other.lost | instead
         for name in ("weights_", "thresholds_"):
             getattr(self.filter, name)[taken] = getattr(other.filter, name)[taken]
         self.averages[taken], self.classes[taken] = other.averages[taken], other.classes[taken]
-        return replace(self, lost=self.lost & other.lost)
+        found = tuple((self, other)[k].found[unit] for unit, k in enumerate(taken.astype(int)))
+        return replace(self, lost=np.where(taken, other.lost, self.lost), found=found)
 
 
 class AdaptiveFilter(MotorUnitFilter):
@@ -81,7 +89,9 @@ class AdaptiveFilter(MotorUnitFilter):
     * When two units or more are lost, `adapt` looks for them as a grid moved by up to one electrode
       would record them.
 
-    The units are not compared with each other: two filters can come to follow the same one.
+    The units are not compared with each other in one adaptation; on a stream, where an action
+    potential may drift far, a unit that came to follow another one goes back to the training
+    (`cbss.strayed`).
 
     Attributes
     ----------
@@ -89,6 +99,8 @@ class AdaptiveFilter(MotorUnitFilter):
         Mean of the `lag_products` of the training samples.
     averages_ : numpy.ndarray, shape (motor units, channels, n_lags)
         Action potentials of the training, at the lags of the filters.
+    together_ : numpy.ndarray of bool, shape (motor units, motor units)
+        Which discharge `together` in the training.
     """
 
     def fit(self, recording, mask=None):
@@ -104,6 +116,7 @@ class AdaptiveFilter(MotorUnitFilter):
             ]
         )
         self.grid_ = recording.grid
+        self.together_ = together(recording.discharges, recording.n_samples, recording.fs)
         sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
         self.classes_ = self._judged(sources)[0]
         return self
@@ -172,7 +185,7 @@ class AdaptiveFilter(MotorUnitFilter):
                 most, best = found, averages
         return self.follow(emg, live, covariance, best)
 
-    def covariance(self, products, n_samples, live):
+    def covariance(self, products, n_samples, live, n_judged=None):
         """Covariance of the live channels: of the moment and of the training.
 
         Parameters
@@ -182,6 +195,8 @@ class AdaptiveFilter(MotorUnitFilter):
         n_samples : float
             Samples they are summed over.
         live : numpy.ndarray of bool, shape (channels,)
+        n_judged : int, optional
+            As in `extended_covariance`.
 
         Returns
         -------
@@ -196,7 +211,7 @@ class AdaptiveFilter(MotorUnitFilter):
             raise ValueError("every channel that the filters use is dead in emg")
         prior = PRIOR_S * self.fs_
         mixed = (products + prior * self.products_) / (n_samples + prior)
-        return extended_covariance(mixed[:, live][:, :, live])
+        return extended_covariance(mixed[:, live][:, :, live], n_judged)
 
     def follow(self, emg, live, covariance, averages=None, passes=PASSES):
         """Filters for a signal whose covariance is known.
@@ -232,7 +247,7 @@ class AdaptiveFilter(MotorUnitFilter):
                 break
             averages[list(new)] = list(new.values())
         linear.thresholds_[lost] = self.thresholds_[lost]
-        return Adapted(linear, averages, lost, live, classes)
+        return Adapted(linear, averages, lost, live, classes, tuple(found))
 
     def expecting(self, emg, mask, sd):
         """What adaptation would come to, had it seen the training with white noise.

@@ -1,13 +1,19 @@
 """The adaptive motor-unit filter on a stream: it follows the signal while it decodes it."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 
 from hdsemg_nb.cbss.adaptive import TwoClasses, first_come
 from hdsemg_nb.cbss.filter import lag_products
+from hdsemg_nb.cbss.strayed import strayed
 
 MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and of the forgetting
 PERIOD_S = 5.0  # between two adaptations
+DELAY_S = 1.0  # of the signal, from the end of a period to the filters that were made of it
 FLAT_S = 0.05  # a channel that does not change for so long is dead
+
+_BESIDE = ThreadPoolExecutor(1, "adaptation")  # makes filters while the stream decodes
 
 
 class AdaptiveStream:
@@ -15,11 +21,14 @@ class AdaptiveStream:
 
     Every `PERIOD_S`, and at once when a channel dies or comes back, the filters are made anew: the
     covariance forgets with a time constant of `MEMORY_S`, thresholds and action potentials come
-    from the last `MEMORY_S`. What was sent out is not taken back. The discharges are the same
-    whatever the chunks, but that a channel is known to be dead at the end of a chunk.
+    from the last `MEMORY_S`. They are made in a thread of their own while the stream goes on
+    decoding, and used from `DELAY_S` of the signal later. What was sent out is not taken back. The
+    discharges are the same whatever the chunks, but that a channel is known to be dead at the end
+    of a chunk.
 
     A unit that was lost is looked for with the action potential that was followed last, and with
-    that of the training.
+    that of the training; one that came to follow another unit goes back to the latter
+    (`cbss.strayed`).
 
     `pickle` saves a stream with all it has followed, to go on from there; `reset` takes it back to
     the training.
@@ -47,7 +56,7 @@ class AdaptiveStream:
         self.adaptive, self.adapting, fs = adaptive, adapting, adaptive.fs_
         self.detector = TwoClasses(adaptive.rest) if detector is None else detector
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
-        self._flat = round(FLAT_S * fs)
+        self._flat, self._delay = round(FLAT_S * fs), round(DELAY_S * fs)
         self._filtered = int(max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1))
         self._ahead = self._filtered + self.detector.ahead
         self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
@@ -65,6 +74,12 @@ class AdaptiveStream:
         self._latest = [None] * units
         self.now = self.adaptive.unadapted()
         self._kept = None, 0, None  # filters, first sample, sources
+        self._coming = None  # what `_learnt` returns, or will
+
+    def __getstate__(self):
+        """State with the filters that are being made, for a copy or a file."""
+        coming = self._coming.result() if isinstance(self._coming, Future) else self._coming
+        return {**self.__dict__, "_coming": coming}
 
     def push(self, chunk):
         """Take the next samples.
@@ -89,14 +104,13 @@ class AdaptiveStream:
         chunk, found = np.asarray(chunk, dtype=np.float32), []
         self.adaptive.check(chunk)
         while chunk.shape[1]:
-            part = chunk[:, : self._period - self.n_samples % self._period]
+            at = self.n_samples % self._period
+            part = chunk[:, : (self._delay if at < self._delay else self._period) - at]
             chunk = chunk[:, part.shape[1] :]
             died = self._keep(part)
             found.append(self._decode())
-            if self.adapting and self.n_samples % self._period == 0:
-                self._learn()
-            elif self.adapting and died:
-                self._adapt()
+            if self.adapting:
+                self._follow(died)
         units = range(len(self._latest))
         return [np.concatenate([[], *(f[k] for f in found)]).astype(np.int64) for k in units]
 
@@ -149,22 +163,47 @@ class AdaptiveStream:
         self._kept = self.now, first, sources[:, : max(final, 0)]
         return sources
 
-    def _learn(self):
-        """Add the last period to the covariance, and adapt."""
-        kept = np.exp(-PERIOD_S / MEMORY_S)
-        recent = self._recent(self._period) - self.adaptive.mean_
-        self._products = kept * self._products + lag_products(recent, self.adaptive.n_lags)
-        self._counted = kept * self._counted + self._period
-        self._adapt()
+    def _follow(self, died):
+        """Begin new filters at the end of a period, take them `DELAY_S` later."""
+        at = self.n_samples % self._period
+        if at == self._delay or died:
+            self._take()
+        if at == 0:
+            recent, live = self._recent(self._memory).copy(), self._live()
+            state = self._products, self._counted, self.now.averages
+            self._coming = _BESIDE.submit(self._learnt, recent, live, *state)
+        if died and self.n_samples >= self._period:
+            self._take()
+            state = self._products, self._counted, self.now.averages
+            self.now = self._adapted(self._recent(self._memory), self._live(), *state) or self.now
 
-    def _adapt(self):
-        """New filters, once there is a period of signal and a channel to use."""
-        adaptive, recent = self.adaptive, self._recent(self._memory)
-        live = adaptive.sound & (self._equal < self._flat)
-        if not live.any() or self.n_samples < self._period:
-            return
-        covariance = adaptive.covariance(self._products, self._counted, live)
-        now = adaptive.follow(recent, live, covariance, self.now.averages)
-        if now.lost.any():
-            now = now.or_else(adaptive.follow(recent, live, covariance))
-        self.now = now
+    def _take(self):
+        """Use the filters that were begun, waiting for them."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming = coming.result() if isinstance(coming, Future) else coming
+            self._products, self._counted, now = coming
+            self.now = now or self.now
+
+    def _live(self):
+        return self.adaptive.sound & (self._equal < self._flat)
+
+    def _learnt(self, recent, live, products, counted, averages):
+        """Covariance with the last period of the recent signal, and filters made with it."""
+        kept = np.exp(-PERIOD_S / MEMORY_S)
+        period = recent[:, -self._period :] - self.adaptive.mean_
+        products = kept * products + lag_products(period, self.adaptive.n_lags)
+        counted = kept * counted + self._period
+        return products, counted, self._adapted(recent, live, products, counted, averages)
+
+    def _adapted(self, recent, live, products, counted, averages):
+        """Filters for the recent signal; None without a channel to use."""
+        adaptive = self.adaptive
+        if not live.any():
+            return None
+        covariance = adaptive.covariance(products, counted, live, adaptive.n_lags // 2)
+        now = adaptive.follow(recent, live, covariance, averages)
+        away = strayed(adaptive, now, recent.shape[1])
+        if now.lost.any() or away.any():
+            now = now.or_else(adaptive.follow(recent, live, covariance), away)
+        return now

@@ -81,7 +81,7 @@ def lag_products(emg, n_lags):
     return np.array([emg[:, : n - lag] @ emg[:, lag:].T for lag in range(n_lags)])
 
 
-def extended_covariance(products):
+def extended_covariance(products, n_judged=None):
     """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
 
     Block-Toeplitz. The mean of the lower half of the eigenvalues is added to the diagonal (Negro et
@@ -92,19 +92,28 @@ def extended_covariance(products):
     ----------
     products : numpy.ndarray, shape (n_lags, channels, channels)
         Mean over the samples of `lag_products`.
+    n_judged : int, optional
+        Take the eigenvalues of so many lags alone: with half of them an eighth of the time, and 5
+        to 20 % more is added. Default all.
 
     Returns
     -------
     numpy.ndarray of float64, shape (channels * n_lags, channels * n_lags)
         Features are (channel, lag).
     """
+    covariance = _block_toeplitz(products)
+    eigenvalues = np.linalg.eigvalsh(
+        _block_toeplitz(products[:n_judged]) if n_judged else covariance
+    )
+    added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
+    return covariance + np.eye(len(covariance)) * added
+
+
+def _block_toeplitz(products):
     n_lags, later = len(products), [*products]
     later += [block.T for block in later[:0:-1]]  # block of lag -k at position -k
     covariance = np.array([[later[j - k] for j in range(n_lags)] for k in range(n_lags)])
-    covariance = covariance.transpose(2, 0, 3, 1).reshape(n_lags * len(later[0]), -1)
-    eigenvalues = np.linalg.eigvalsh(covariance)
-    added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
-    return covariance + np.eye(len(covariance)) * added
+    return covariance.transpose(2, 0, 3, 1).reshape(n_lags * len(later[0]), -1)
 
 
 @dataclass
