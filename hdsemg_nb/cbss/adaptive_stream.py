@@ -10,7 +10,7 @@ from hdsemg_nb.cbss.strayed import strayed
 
 MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and of the forgetting
 PERIOD_S = 5.0  # between two adaptations
-DELAY_S = 1.0  # of the signal, from the end of a period to the filters that were made of it
+DELAY_S = 0.5  # of the signal, from the end of a period to the filters that were made of it
 FLAT_S = 0.05  # a channel that does not change for so long is dead
 
 _BESIDE = ThreadPoolExecutor(1, "adaptation")  # makes filters while the stream decodes
