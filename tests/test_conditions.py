@@ -57,6 +57,14 @@ def test_the_share_of_the_label_in_the_error():
     assert found["reference_f1"].to_numpy() == pytest.approx(0.505)
 
 
+def test_a_cell_that_lacks_a_participant_is_left_out():
+    rows = conditions.read()
+    some = (rows["setting"] == REFERENCE) & (rows["network"] == "ML-DCNN") & (rows["step"] == 50)
+    one = some & (rows["window"] == 20) & (rows["subject"] == "S02")
+    cells = [set(conditions.scores(each)["cell"]) for each in (rows[some], rows[some & ~one])]
+    assert cells[0] - cells[1] == {"ML-DCNN/20/50"} and len(cells[1]) == 2
+
+
 def test_the_committed_study_is_drawn_with_its_reference(tmp_path, monkeypatch):
     scores = conditions.scores(conditions.read())
     assert scores["setting"].iloc[0] == REFERENCE

@@ -10,6 +10,7 @@ from hdsemg_nb.chapters.published import SETTINGS
 from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 
 REFERENCE = "reference"
+EQUAL_STEPS = "equal steps"  # of the optimiser as with S = 10, where it is the reference
 POOLED, BEST_F1 = "pooled score", "weights of the highest F1"  # of the reference, scored otherwise
 PERFECT = 0.995  # what the paper prints as 1.00
 BEST = "ML-DCNN/140/50"  # the cell of which the paper says so
@@ -53,11 +54,12 @@ def read():
     rows = rows[[cell in cells for cell in rows[SETTINGS].itertuples(index=False, name=None)]]
     rows = rows[(rows["width"] < 1) == (rows["network"] == "ML-DRSNet")]
     rows = rows.drop_duplicates([*SETTINGS, "subject", "motor_unit"])
-    return pd.concat([rows.assign(setting=REFERENCE), results.read("conditions")])
+    shared = rows[rows["step"] == 10].assign(setting=EQUAL_STEPS)
+    return pd.concat([rows.assign(setting=REFERENCE), shared, results.read("conditions")])
 
 
 def scores(rows):
-    """Scores of every run, and of the reference scored otherwise.
+    """Scores of every run, and of the reference scored otherwise, in the cells of all participants.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def scores(rows):
     others = [pooled.assign(setting=POOLED)]
     others += [metrics.score_table(best, by)[[*by, *kept]].assign(setting=BEST_F1)]
     table = pd.concat([table, *others], ignore_index=True)
+    there = table.groupby(["setting", *SETTINGS])["subject"].transform("nunique")
+    table = table[there == table["subject"].nunique()].reset_index(drop=True)
     return table.assign(cell=["/".join(map(str, each)) for each in table[SETTINGS].to_numpy()])
 
 
