@@ -12,8 +12,7 @@ from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 REFERENCE = "reference"
 EQUAL_STEPS = "equal steps"  # of the optimiser as with S = 10, where it is the reference
 POOLED, BEST_F1 = "pooled score", "weights of the highest F1"  # of the reference, scored otherwise
-PERFECT = 0.995  # what the paper prints as 1.00
-BEST = "ML-DCNN/140/50"  # the cell of which the paper says so
+ALWAYS_POSITIVE = "#D55E00"  # colour of answering "discharge" every time
 # Findings: what is compared, the metric, and cells from the best to the worst; of several cells in
 # a place the claim is about each. ML-DRSNet is narrow here.
 FINDINGS = {
@@ -232,7 +231,7 @@ def draw_conditions(table, output, note):
         ax.set(xlabel="F1-score (0 to 1)", xlim=(-0.02, 1.04), ylim=(len(rows) - 0.5, -0.5))
     axes[2].plot(1, 0, "D", ms=4, mfc="w", mec="k", mew=0.8, zorder=4, clip_on=False)
     axes[0].set_yticks(range(len(rows)), rows)
-    figure.legend(handles=_arrow_legend(), loc="outside upper left", ncols=4)
+    figure.legend(handles=_arrow_legend(), loc="outside upper left", ncols=5)
     return save(figure, "conditions", output, note)
 
 
@@ -244,6 +243,8 @@ def _draw_arrow(ax, y, here):
         ends[step] = f1.mean()
     ax.plot(ends[10], y, "o", ms=4, mfc="w", mec=colour)
     ax.plot(ends[50], y, "o", ms=4, color=colour)
+    always = here.loc[here["step"] == 50, "always_positive_f1"].mean()
+    ax.plot(always, y, "x", ms=4, color=ALWAYS_POSITIVE, mew=1.2)
     if np.isfinite(ends[10]) and np.isfinite(ends[50]):
         look = dict(arrowstyle="->", color="k", lw=0.9, shrinkA=3, shrinkB=3)
         ax.annotate("", (ends[50], y), (ends[10], y), arrowprops=look)
@@ -255,5 +256,6 @@ def _arrow_legend():
         Line2D([], [], marker="o", mfc="w", mec=colour, ls="", label="S = 10"),
         Line2D([], [], marker="o", color=colour, ls="", label="S = 50"),
         Line2D([], [], marker="|", color="0.6", ls="", label="participants (S = 10 above)"),
+        Line2D([], [], marker="x", color=ALWAYS_POSITIVE, ls="", label="always positive, S = 50"),
         Line2D([], [], marker="D", mfc="w", mec="k", ls="", label="published (140, 50)"),
     ]
