@@ -72,25 +72,26 @@ def scores(rows):
         sensitivity, always_positive_f1 (macro), and truth_f1 (against the true discharges, where
         the labels have errors).
     """
-    by, counts = ["setting", *SETTINGS, "subject"], ["tp", "fp", "fn"]
-    kept = ["f1", "precision", "sensitivity"]
+    by, kept = ["setting", *SETTINGS, "subject"], ["f1", "precision", "sensitivity"]
     found = metrics.score_table(rows, by)
-    table = found[[*by, *kept, "always_positive_f1"]]
-    noisy = rows.dropna(subset="truth_tp")
-    against = noisy.assign(**{name: noisy[f"truth_{name}"] for name in counts})
-    truth = metrics.score_table(against, by)[[*by, "f1"]].rename(columns={"f1": "truth_f1"})
-    table = table.merge(truth, "left", by)
+    truth = _scored(rows, by, "truth_")[[*by, "f1"]].rename(columns={"f1": "truth_f1"})
+    table = found[[*by, *kept, "always_positive_f1"]].merge(truth, "left", by)
     reference = found[found["setting"] == REFERENCE]
     pooled = reference[by].join(reference[[f"{name}_micro" for name in kept]])
-    pooled = pooled.rename(columns=lambda name: name.removesuffix("_micro"))
-    best = rows[(rows["setting"] == REFERENCE) & rows["f1_tp"].notna()]
-    best = best.assign(**{name: best[f"f1_{name}"] for name in counts})
-    others = [pooled.assign(setting=POOLED)]
-    others += [metrics.score_table(best, by)[[*by, *kept]].assign(setting=BEST_F1)]
-    table = pd.concat([table, *others], ignore_index=True)
+    pooled = pooled.rename(columns=lambda name: name.removesuffix("_micro")).assign(setting=POOLED)
+    best = _scored(rows[rows["setting"] == REFERENCE], by, "f1_").assign(setting=BEST_F1)
+    table = pd.concat([table, pooled, best[[*by, *kept]]], ignore_index=True)
     there = table.groupby(["setting", *SETTINGS])["subject"].transform("nunique")
     table = table[there == table["subject"].nunique()].reset_index(drop=True)
     return table.assign(cell=["/".join(map(str, each)) for each in table[SETTINGS].to_numpy()])
+
+
+def _scored(rows, by, prefix):
+    """Scores of the counts with a prefix, of the rows that have them."""
+    rows = rows.dropna(subset=f"{prefix}tp")
+    return metrics.score_table(
+        rows.assign(**{name: rows[prefix + name] for name in ("tp", "fp", "fn")}), by
+    )
 
 
 def order(settings):
