@@ -205,15 +205,13 @@ class MotorUnitFilter:
             When `emg` has other channels than the training, or a sample that is not finite.
         """
         self.check(emg)
-        emg = (emg - self.mean_).astype(np.float32)
-        reach = self.largest_lag + self.n_lags
-        padded = np.pad(emg, ((0, 0), (reach, reach)))
-        weights = self.weights_.astype(np.float32)
+        reach, n = self.largest_lag + self.n_lags, emg.shape[1]
+        padded = np.zeros((len(emg), n + 2 * reach), dtype=np.float32)
+        padded[:, reach : reach + n] = emg - self.mean_
+        weights, last = self.weights_.astype(np.float32), padded.shape[1] - self.n_lags + 1
+        source = sum(weights[:, :, lag] @ padded[:, lag : lag + last] for lag in range(self.n_lags))
         first = reach + self.lags_ - self.n_lags // 2
-        source = np.zeros((len(weights), emg.shape[1]), dtype=np.float32)
-        for lag in range(self.n_lags):
-            for row, y, start in zip(source, weights[:, :, lag] @ padded, first + lag, strict=True):
-                row += y[start : start + len(row)]
+        source = np.array([y[a : a + n] for y, a in zip(source, first, strict=True)])
         return np.sign(source) * source**2
 
     def check(self, emg):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.ndimage import maximum_filter1d
+from scipy.special import expit
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
@@ -62,13 +63,13 @@ class Detector(nn.Module):
 
 
 class Candidates(NamedTuple):
-    """Peaks of the sources, and what `Detector` sees of them."""
+    """Peaks of the sources, and what `Detector` sees of them; NumPy arrays, or tensors of them."""
 
-    unit: torch.Tensor  # (candidates,)
-    seen: torch.Tensor  # (candidates, samples)
-    others: torch.Tensor  # (candidates, motor units): the largest of the others within 2 samples
-    before: torch.Tensor  # (candidates, bins)
-    classes: torch.Tensor  # (candidates, 2)
+    unit: np.ndarray  # (candidates,)
+    seen: np.ndarray  # (candidates, samples)
+    others: np.ndarray  # (candidates, motor units): the largest of the others within 2 samples
+    before: np.ndarray  # (candidates, bins)
+    classes: np.ndarray  # (candidates, 2)
 
 
 def candidates(sources, now, first=0):
@@ -89,44 +90,56 @@ def candidates(sources, now, first=0):
         Their samples; motor units one after the other.
     """
     scaled = sources / now.filter.thresholds_[:, None].astype(np.float32)
-    highest = maximum_filter1d(scaled, 2 * SEEN_AHEAD + 1, axis=1, mode="constant")
-    chosen = (scaled == highest) & (scaled > LEAST)
-    chosen[:, :first] = False
+    lead = max(0, first - SEEN_AHEAD)
+    near = scaled[:, lead:]
+    highest = maximum_filter1d(near, 2 * SEEN_AHEAD + 1, axis=1, mode="constant")
+    chosen = (near == highest) & (near > LEAST)
+    chosen[:, : first - lead] = False
     unit, at = np.nonzero(chosen)
+    others = maximum_filter1d(near, 5, axis=1, mode="constant")[:, at].T
+    others[np.arange(len(at)), unit] = 0
+    at += lead
     reach = SEEN_BACK + BINS * BIN
-    padded = np.pad(scaled, ((0, 0), (reach, SEEN_AHEAD)))
+    padded = np.zeros((len(scaled), reach + scaled.shape[1] + SEEN_AHEAD), dtype=np.float32)
+    padded[:, reach:-SEEN_AHEAD] = scaled
     around = np.lib.stride_tricks.sliding_window_view(padded, reach + 1 + SEEN_AHEAD, axis=1)
     around = around[unit, at]
-    others = maximum_filter1d(scaled, 5, axis=1, mode="constant")[:, at].T
-    others[np.arange(len(at)), unit] = 0
     before = around[:, : BINS * BIN].reshape(len(at), BINS, BIN).max(axis=2)
     lower, upper = now.classes.T
     classes = np.stack([np.log(np.maximum(upper, 1e-3)), lower / np.maximum(upper, 1e-3)], 1)
-    parts = (
-        np.clip(around[:, BINS * BIN :], -1, 4),
-        np.clip(others, 0, 4),
-        np.clip(before, 0, 2),
-        classes[unit],
-    )
-    tensors = [torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts]
-    return Candidates(torch.from_numpy(unit), *tensors), at
+    seen, others = np.clip(around[:, BINS * BIN :], -1, 4), np.clip(others, 0, 4)
+    parts = seen, others, np.clip(before, 0, 2), classes[unit].astype(np.float32)
+    return Candidates(unit, *parts), at
 
 
 @dataclass(frozen=True, eq=False)
 class PeakDetector:
-    """`Detector` on the sources of the moment, as `AdaptiveStream` takes it."""
+    """A trained `Detector` on the sources of the moment, as `AdaptiveStream` takes it.
 
-    model: Detector
+    Computed by NumPy: a few candidates at a time, torch takes five times as long.
+    """
+
+    weights: dict  # of str to numpy.ndarray, names as in `Detector.state_dict`
     threshold: float
     before = SEEN_BACK + BINS * BIN  # samples of the sources it needs on both sides
     ahead = SEEN_AHEAD
 
-    @torch.inference_mode()
+    def logits(self, found):
+        """As `Detector.forward`, of `Candidates` of NumPy arrays."""
+        weights, unit = self.weights, found.unit
+        together = (found.others * weights["interaction"][unit]).sum(axis=1, keepdims=True)
+        hidden = np.concatenate([found.seen, together, found.before, found.classes], axis=1)
+        for k in (0, 3, 5):  # the linear ones
+            hidden = np.maximum(hidden, 0) if k else hidden
+            hidden = hidden @ weights[f"layers.{k}.weight"].T + weights[f"layers.{k}.bias"]
+        threshold = 4 * (np.minimum(found.seen[:, SEEN_BACK], 2) - 1)
+        return threshold + weights["gain"][unit] * hidden[:, 0] + weights["bias"][unit]
+
     def probabilities(self, sources, now, first=0):
         """Probability of a discharge at each sample, 0 without a peak and before `first`."""
         found, at = candidates(sources, now, first)
         probabilities = np.zeros(sources.shape, dtype=np.float32)
-        probabilities[found.unit.numpy(), at] = torch.sigmoid(self.model(*found)).numpy()
+        probabilities[found.unit, at] = expit(self.logits(found))
         return probabilities
 
     def __call__(self, sources, now, first=0):
@@ -197,7 +210,8 @@ class FittedAdaptiveNet(FittedDecoder):
     @property
     def n_macs(self):
         """Multiply-accumulates for each sample, with a candidate of each unit every 10 samples."""
-        layers = sum(p.numel() for p in self.detector.model.layers.parameters())
+        weights = self.detector.weights
+        layers = sum(value.size for name, value in weights.items() if name.startswith("layers"))
         return self.filter.n_macs + layers * len(self.offsets) // 10
 
     @property
@@ -240,7 +254,8 @@ class AdaptiveNet:
             model = Detector(recording.n_motor_units)
             history = _train(model, *parts, run, progress)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
-        detector, names = PeakDetector(model, run.threshold), channel_names(recording)
+        weights = {name: value.numpy() for name, value in model.state_dict().items()}
+        detector, names = PeakDetector(weights, run.threshold), channel_names(recording)
         return FittedAdaptiveNet(filters, detector, run, offsets, history, names)
 
 
@@ -267,15 +282,15 @@ def examples(filters, recording, mask, rng):
         emg = recording.emg + sd * rng.standard_normal(recording.emg.shape, dtype=np.float32)
         now, sources = filters.expecting(emg, mask, sd)
         found, at = candidates(sources, now)
-        unit, inside = found.unit.numpy(), mask[at]
+        unit, inside = found.unit, mask[at]
         label = np.zeros(len(at), dtype=np.float32)
         for k, times in enumerate(recording.discharges):
             own = np.flatnonzero((unit == k) & inside)
-            label[own[_nearest(at[own], found.seen[own, SEEN_BACK].numpy(), times)]] = 1
-        parts.append(Candidates(*(part[torch.from_numpy(inside)] for part in found)))
+            label[own[_nearest(at[own], found.seen[own, SEEN_BACK], times)]] = 1
+        parts.append([part[inside] for part in found])
         labels.append(label[inside])
-    joined = Candidates(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    return joined, torch.from_numpy(np.concatenate(labels))
+    joined = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
+    return Candidates(*joined), torch.from_numpy(np.concatenate(labels))
 
 
 def _nearest(at, heights, times):
