@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from hdsemg_nb import latency, segment, train
-from hdsemg_nb.cbss.adaptive import first_come
+from hdsemg_nb import segment, train
+from hdsemg_nb.cbss.adaptive_stream import first_come
 from hdsemg_nb.decoders import STREAMED, Run
-from hdsemg_nb.decoders.adaptive_net import SEEN_AHEAD, SEEN_BACK, candidates
+from hdsemg_nb.decoders.adaptive_net import SEEN_AHEAD, SEEN_BACK, Detector, candidates
 from hdsemg_nb.discharges import match_discharges
 
 RUN = Run(STREAMED, 40, 20, split="blocked", epochs=3, learning_rate=1e-2, decay=True)
@@ -106,6 +106,12 @@ def test_it_is_trained_alike_from_a_seed(planted, fitted):
     assert again.history["train_loss"].iloc[-1] < again.history["train_loss"].iloc[0]
 
 
-def test_it_is_no_network_of_windows_to_be_exported(fitted, tmp_path):
-    with pytest.raises(ValueError, match=r"adaptive MUF-Net is no network.*AdaptiveStream"):
-        latency.export(fitted[0], tmp_path / "a.onnx")
+def test_the_detector_computes_what_was_trained(planted, fitted):
+    one, _, _ = fitted
+    now = one.filter.adapt(planted.emg)
+    found, _ = candidates(now.filter.source(planted.emg), now)
+    model = Detector(planted.n_motor_units).eval()
+    weights = {name: torch.from_numpy(value) for name, value in one.detector.weights.items()}
+    model.load_state_dict(weights)
+    expected = model(*(torch.from_numpy(part) for part in found)).detach()
+    np.testing.assert_allclose(one.detector.logits(found), expected, rtol=1e-4, atol=1e-4)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from hdsemg_nb import discharges, latency
+from hdsemg_nb.latency.stream import Merger
 from hdsemg_nb.live.log import Log, read_log
 from hdsemg_nb.live.lsl import Description, fitted
 from hdsemg_nb.live.session import (
     Discharge,
     Event,
-    Merger,
     Rates,
     Samples,
     Session,

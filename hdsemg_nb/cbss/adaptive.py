@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
-from scipy.ndimage import maximum_filter1d
 
 from hdsemg_nb.cbss.filter import (
     MotorUnitFilter,
@@ -25,6 +24,7 @@ IRREGULAR = 0.5  # coefficient of variation of the intervals; motor units have 0
 SIMILAR = 0.85  # cosine between an action potential and what it was taken for before
 MOVES = (-1, -0.5, 0, 0.5, 1)  # of the grid, in interelectrode distances
 MOVE_S = 20.0  # of the signal in which the place of the grid is looked for
+PIECE = 40  # samples in which the size of a signal is told
 PASSES = 3  # of finding discharges and averaging over them
 
 
@@ -101,6 +101,9 @@ class AdaptiveFilter(MotorUnitFilter):
         Action potentials of the training, at the lags of the filters.
     together_ : numpy.ndarray of bool, shape (motor units, motor units)
         Which discharge `together` in the training.
+    largest_, typical_ : numpy.ndarray, shape (channels,)
+        Largest distance from the mean in the training, and the median peak to peak of 40 samples,
+        in uV: what a stream is checked against.
     """
 
     def fit(self, recording, mask=None):
@@ -115,7 +118,9 @@ class AdaptiveFilter(MotorUnitFilter):
                 for times, lag in zip(recording.discharges, self.lags_, strict=True)
             ]
         )
-        self.grid_ = recording.grid
+        self.grid_, self.largest_ = recording.grid, np.abs(emg).max(axis=1)
+        pieces = emg[:, mask][:, : mask.sum() // PIECE * PIECE].reshape(len(emg), -1, PIECE)
+        self.typical_ = np.median(np.ptp(pieces, axis=2), axis=1)
         self.together_ = together(recording.discharges, recording.n_samples, recording.fs)
         sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
         self.classes_ = self._judged(sources)[0]
@@ -303,29 +308,6 @@ class AdaptiveFilter(MotorUnitFilter):
             return None
         n = len(times)
         return (PRIOR_DISCHARGES * self.averages_[unit] + n * mean) / (PRIOR_DISCHARGES + n)
-
-
-def first_come(times, rest, latest=None):
-    """Times without those within `rest` samples of one before, or of `latest`."""
-    kept, latest = [], -rest - 1 if latest is None else latest
-    for time in times:
-        if time > latest + rest:
-            kept.append(time)
-            latest = time
-    return np.array(kept, dtype=np.int64)
-
-
-class TwoClasses:
-    """Peaks above the threshold of the moment are discharges, none beside a higher one."""
-
-    def __init__(self, rest):
-        self.before = self.ahead = self.rest = rest
-
-    def __call__(self, sources, now, first=0):
-        """Which samples are discharges, shape (motor units, samples)."""
-        highest = maximum_filter1d(sources, 2 * self.rest + 1, axis=1, mode="constant")
-        least = np.maximum(now.filter.thresholds_, 1e-9)[:, None]
-        return (sources == highest) & (sources >= least)
 
 
 def separation(factor, averages, live):

@@ -3,8 +3,9 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
-from hdsemg_nb.cbss.adaptive import TwoClasses, first_come
+from hdsemg_nb.cbss.adaptive import Adapted
 from hdsemg_nb.cbss.filter import lag_products
 from hdsemg_nb.cbss.strayed import strayed
 
@@ -12,6 +13,7 @@ MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and o
 PERIOD_S = 5.0  # between two adaptations
 DELAY_S = 0.5  # of the signal, from the end of a period to the filters that were made of it
 FLAT_S = 0.05  # a channel that does not change for so long is dead
+SOUND_S = 1.0  # and one that was dead is used again after so long, for a contact may flicker
 
 _BESIDE = ThreadPoolExecutor(1, "adaptation")  # makes filters while the stream decodes
 
@@ -30,8 +32,8 @@ class AdaptiveStream:
     that of the training; one that came to follow another unit goes back to the latter
     (`cbss.strayed`).
 
-    `pickle` saves a stream with all it has followed, to go on from there; `reset` takes it back to
-    the training.
+    `state` is what it has learnt, for a stream that goes on from there (`restore`); `pickle` saves
+    it in the midst of a signal; `reset` takes it back to the training.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ class AdaptiveStream:
     ----------
     n_samples : int
         Received so far.
+    decided : int
+        Discharges before this sample are out.
     now : Adapted
         The filters of the moment; `now.lost` says which units they do not find.
     """
@@ -56,7 +60,8 @@ class AdaptiveStream:
         self.adaptive, self.adapting, fs = adaptive, adapting, adaptive.fs_
         self.detector = TwoClasses(adaptive.rest) if detector is None else detector
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
-        self._flat, self._delay = round(FLAT_S * fs), round(DELAY_S * fs)
+        self._flat, self._sound = round(FLAT_S * fs), round(SOUND_S * fs)
+        self._delay = round(DELAY_S * fs)
         self._filtered = int(max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1))
         self._ahead = self._filtered + self.detector.ahead
         self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
@@ -65,16 +70,34 @@ class AdaptiveStream:
     def reset(self):
         """Forget all but the training; the next sample is number 0."""
         units, channels = self.adaptive.averages_.shape[:2]
-        self.n_samples = self._decided = 0
+        self.n_samples = self.decided = 0
         # written up to `_end`; what is older than the memory is dropped when it is full
         self._signal = np.zeros((channels, 2 * self._memory + self._period), dtype=np.float32)
         self._end = 0
         self._products, self._counted = 0.0, 0.0
         self._equal = np.zeros(channels, dtype=int)  # samples in a row that are equal
+        self._usable = np.zeros(channels, dtype=int)  # from this sample on
         self._latest = [None] * units
         self.now = self.adaptive.unadapted()
         self._kept = None, 0, None  # filters, first sample, sources
         self._coming = None  # what `_learnt` returns, or will
+
+    @property
+    def state(self):
+        """What it has learnt, dict of str to numpy.ndarray, without the signal it is about."""
+        now = self.now
+        learnt = {name: getattr(now, name) for name in ("averages", "lost", "live", "classes")}
+        learnt |= dict(weights=now.filter.weights_, thresholds=now.filter.thresholds_)
+        return {**learnt, "products": np.asarray(self._products), "counted": self._counted}
+
+    def restore(self, state):
+        """Begin with what another stream of the same filter has learnt; sample 0 is next."""
+        self.reset()
+        self._products, self._counted = np.asarray(state["products"]), float(state["counted"])
+        linear = self.now.filter
+        linear.weights_, linear.thresholds_ = state["weights"].copy(), state["thresholds"].copy()
+        kept = {name: state[name].copy() for name in ("averages", "lost", "live", "classes")}
+        self.now = Adapted(linear, **kept)
 
     def __getstate__(self):
         """State with the filters that are being made, for a copy or a file."""
@@ -124,11 +147,12 @@ class AdaptiveStream:
         before = self._signal[:, max(self._end - 1, 0), None]
         self._signal[:, self._end : self._end + n] = part
         self._end, self.n_samples = self._end + n, self.n_samples + n
-        was = self._equal >= self._flat
+        was = self._live()
         differs = np.diff(part, axis=1, prepend=before) != 0
         equal = differs[:, ::-1].argmax(axis=1)
         self._equal = np.where(differs.any(axis=1), equal, n + self._equal)
-        return (was != (self._equal >= self._flat)).any()
+        self._usable[self._equal >= self._flat] = self.n_samples + self._sound
+        return (was != self._live()).any()
 
     def _recent(self, n):
         return self._signal[:, max(0, self._end - n) : self._end]
@@ -136,17 +160,17 @@ class AdaptiveStream:
     def _decode(self):
         """Discharges between the last that were decided and those that can be now."""
         until = self.n_samples - self._ahead
-        if until <= self._decided:
+        if until <= self.decided:
             return [np.empty(0)] * len(self._latest)
-        first = max(0, self._decided - self._before)
+        first = max(0, self.decided - self._before)
         sources = self._sources(first)
-        chosen, found = self.detector(sources, self.now, self._decided - first), []
-        for unit, row in enumerate(chosen[:, self._decided - first : until - first]):
-            times = np.flatnonzero(row) + self._decided
+        chosen, found = self.detector(sources, self.now, self.decided - first), []
+        for unit, row in enumerate(chosen[:, self.decided - first : until - first]):
+            times = np.flatnonzero(row) + self.decided
             times = first_come(times, self.adaptive.rest, self._latest[unit])
             self._latest[unit] = times[-1] if len(times) else self._latest[unit]
             found.append(times)
-        self._decided = until
+        self.decided = until
         return found
 
     def _sources(self, first):
@@ -186,7 +210,7 @@ class AdaptiveStream:
             self.now = now or self.now
 
     def _live(self):
-        return self.adaptive.sound & (self._equal < self._flat)
+        return self.adaptive.sound & (self._usable <= self.n_samples)
 
     def _learnt(self, recent, live, products, counted, averages):
         """Covariance with the last period of the recent signal, and filters made with it."""
@@ -207,3 +231,26 @@ class AdaptiveStream:
         if now.lost.any() or away.any():
             now = now.or_else(adaptive.follow(recent, live, covariance), away)
         return now
+
+
+def first_come(times, rest, latest=None):
+    """Times without those within `rest` samples of one before, or of `latest`."""
+    kept, latest = [], -rest - 1 if latest is None else latest
+    for time in times:
+        if time > latest + rest:
+            kept.append(time)
+            latest = time
+    return np.array(kept, dtype=np.int64)
+
+
+class TwoClasses:
+    """Peaks above the threshold of the moment are discharges, none beside a higher one."""
+
+    def __init__(self, rest):
+        self.before = self.ahead = self.rest = rest
+
+    def __call__(self, sources, now, first=0):
+        """Which samples are discharges, shape (motor units, samples)."""
+        highest = maximum_filter1d(sources, 2 * self.rest + 1, axis=1, mode="constant")
+        least = np.maximum(now.filter.thresholds_, 1e-9)[:, None]
+        return (sources == highest) & (sources >= least)

@@ -13,20 +13,18 @@ import torch
 from tqdm import tqdm
 
 from hdsemg_nb import metrics, paths, robustness, segment, tables, train
-from hdsemg_nb.cbss import AdaptiveStream
 from hdsemg_nb.chapters.planted import Change, planted
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.datasets.synthetic import electrode_positions
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run
-from hdsemg_nb.decoders.muf_net import TRAINING
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run, adaptive_net, muf_net
 from hdsemg_nb.discharges import interval_cov, rate_of_agreement
 
 RUNS = {
     FILTER: {},
     ADAPTIVE: {},
-    STREAMED: dict(epochs=12, learning_rate=3e-3, weight_decay=1e-3, decay=True),
+    STREAMED: adaptive_net.TRAINING,
 }
-OF_WINDOWS = {OURS: TRAINING}  # not of the ten minutes
+OF_WINDOWS = {OURS: muf_net.TRAINING}  # not of the ten minutes
 NOTES = {
     "adaptation_real": "Decoders to the sample on the real recording, five blocked folds",
     "adaptation_minutes": "SYNTHETIC contraction of 10 min (S01, 30 % MVC) whose signal changes, "
@@ -199,8 +197,8 @@ def _streams(recording):
         fold = segment.Fold(np.concatenate(parts[:4]), parts[4], np.array([], int))
         fitted[name] = train.fit(start, run(name), fold)
     return {
-        FILTER: AdaptiveStream(fitted[ADAPTIVE].filter, adapting=False),
-        ADAPTIVE: AdaptiveStream(fitted[ADAPTIVE].filter),
+        FILTER: fitted[ADAPTIVE].stream(adapting=False),
+        ADAPTIVE: fitted[ADAPTIVE].stream(),
         f"{STREAMED}, not adapting": fitted[STREAMED].stream(adapting=False),
         STREAMED: fitted[STREAMED].stream(),
     }

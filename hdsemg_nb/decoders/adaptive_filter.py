@@ -1,7 +1,15 @@
 """The adaptive motor-unit filter as a decoder: it follows the signal it decodes, without labels."""
 
-from hdsemg_nb.cbss import AdaptiveFilter
-from hdsemg_nb.decoders.motor_unit_filter import FilterDecoder
+from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
+from hdsemg_nb.decoders.motor_unit_filter import FilterDecoder, FittedFilter
+
+
+class FittedAdaptiveFilter(FittedFilter):
+    """The adaptive motor-unit filter fitted to a recording."""
+
+    def stream(self, adapting=True):
+        """A `cbss.AdaptiveStream`."""
+        return AdaptiveStream(self.filter, adapting)
 
 
 class AdaptiveDecoder(FilterDecoder):
@@ -11,4 +19,4 @@ class AdaptiveDecoder(FilterDecoder):
     windows among it, and to no label.
     """
 
-    kind = AdaptiveFilter
+    kind, fitted = AdaptiveFilter, FittedAdaptiveFilter

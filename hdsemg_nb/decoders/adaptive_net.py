@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
-from hdsemg_nb.cbss.adaptive import first_come
+from hdsemg_nb.cbss.adaptive_stream import first_come
 from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
 
 LARGEST_AHEAD = 10  # samples of lag ahead at most; back as far as the filter's
@@ -24,6 +24,7 @@ LEAST = 0.15  # of the threshold: lower peaks are no candidates
 NEAR = 5  # samples from a mark to the peak that is its discharge
 NOISE = (0, 0, 0, 0, 0.1, 0.2, 0.3, 0.5, 0.8)  # added in training, in SD of the EMG
 BATCH = 512  # candidates
+TRAINING = dict(epochs=12, learning_rate=3e-3, weight_decay=1e-3, decay=True)  # settings of `Run`
 
 
 class Detector(nn.Module):

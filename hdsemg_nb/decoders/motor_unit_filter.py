@@ -60,7 +60,7 @@ class FilterDecoder:
 
     own = ()
     trained = False
-    kind = MotorUnitFilter
+    kind, fitted = MotorUnitFilter, FittedFilter
 
     @staticmethod
     def check(run):
@@ -71,8 +71,8 @@ class FilterDecoder:
         """Fit on one fold, for `engine.finish`; returns a `FittedFilter`."""
         yield from ()
         mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-        fitted = cls.kind().fit(recording, mask)
+        linear = cls.kind().fit(recording, mask)
         if progress is not None:
             progress.update(run.epochs)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
-        return FittedFilter(fitted, run, offsets, pd.DataFrame(), channel_names(recording))
+        return cls.fitted(linear, run, offsets, pd.DataFrame(), channel_names(recording))

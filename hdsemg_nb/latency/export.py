@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file that takes EMG in uV and gives probabilities."""
+"""A trained decoder as one file: a network as ONNX, one that follows the signal as arrays."""
 
 import copy
 import json
@@ -16,13 +16,17 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from torch import nn
 
 from hdsemg_nb import paths
-from hdsemg_nb.decoders import NETWORKS
+from hdsemg_nb.decoders import ADAPTIVE, NETWORKS, STREAMED
+from hdsemg_nb.decoders.adaptive_filter import FittedAdaptiveFilter
+from hdsemg_nb.decoders.adaptive_net import FittedAdaptiveNet
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
 from hdsemg_nb.decoders.network import FittedNetwork
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
+from hdsemg_nb.latency.streamed import StreamedDecoder
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
+FOLLOWING = (FittedAdaptiveFilter, FittedAdaptiveNet)
 MOST_COMPARED = 5000  # validation windows that tell it, evenly spaced where there are more
 
 
@@ -42,16 +46,17 @@ class Deviation(NamedTuple):
 
 
 def export(fitted, path, precision="fp32", calibration=200, force=False):
-    """Write a trained network as an ONNX file, if it decodes like the network itself.
+    """Write a trained decoder as one file, if it decodes like the decoder itself.
 
-    Normalisation and sigmoid are in the graph and batch normalisation is folded into the
+    An adaptive decoder goes to an .npz file as it is (`StreamedDecoder.save`), a network to an ONNX
+    file. Normalisation and sigmoid are in the graph and batch normalisation is folded into the
     convolutions: the file takes a window in uV, shape (1, channels, window), and gives
     probabilities, shape (1, motor units). Names, window, step, sampling frequency, threshold and
     deviation from torch are in its metadata.
 
     Parameters
     ----------
-    fitted : decoders.network.FittedNetwork
+    fitted : decoders.network.FittedNetwork, or an adaptive decoder
         Of `train.fit`.
     path : str or pathlib.Path
     precision : {"fp32", "bf16", "int8"}
@@ -68,18 +73,21 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     Returns
     -------
     dict of str to Deviation
-        One for each installed engine.
+        One for each installed engine; none for an adaptive decoder.
 
     Raises
     ------
     ValueError
-        When it is no network, for an unknown precision or no calibration window, or when the
+        When it is neither, for an unknown precision or no calibration window, or when the
         export flips more than 0.5 % of the labels of the validation windows; then nothing is
         written.
     FileNotFoundError
         When the folder of the file is not there.
     """
     _check(fitted, Path(path), precision, calibration)
+    if not isinstance(fitted, FittedNetwork):
+        StreamedDecoder(fitted).save(path)
+        return {}
     graph = _graph(fitted)
     if precision == "int8":
         windows = fitted.windows("train")
@@ -96,12 +104,39 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     return deviations
 
 
+def load_decoder(path, threads=None):
+    """The decoder in a file of `export`.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    threads : int, optional
+        Of a network, as for `Decoder`.
+
+    Returns
+    -------
+    Decoder or StreamedDecoder
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged or was not written by this version of `export`.
+    """
+    is_network = Path(path).suffix == ".onnx"
+    return Decoder(path, threads=threads) if is_network else StreamedDecoder.read(path)
+
+
 def _check(fitted, path, precision, calibration):
-    if not isinstance(fitted, FittedNetwork):
+    if not isinstance(fitted, (FittedNetwork, *FOLLOWING)):
         raise ValueError(
-            f"{fitted.run.network} is no network to be exported; choose one of {NETWORKS}, or stay "
-            "in Python: `pickle` saves a fitted decoder, and a `cbss.AdaptiveStream` with its state"
+            f"{fitted.run.network} cannot be exported: `pickle` saves it; choose one of "
+            f"{(*NETWORKS, ADAPTIVE, STREAMED)}"
         )
+    ending = ".onnx" if isinstance(fitted, FittedNetwork) else ".npz"
+    if path.suffix != ending:
+        raise ValueError(f"{path}: {fitted.run.network} is exported to a file *{ending}")
+    if ending == ".npz" and precision != "fp32":
+        raise ValueError(f"precision={precision!r}: leave it out for {fitted.run.network}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
     if calibration < 1:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hdsemg_nb.discharges import REFRACTORY_MS
+
 MOST_BAD = 0.1  # share of the channels that can be replaced in a window
 # equal samples in a row: never in 12 min of sound 64-channel recordings at 2048 Hz
 FLAT_MS, FLAT_SAMPLES = 3, 6  # so long and so many
@@ -15,28 +17,30 @@ CLOCK_SPAN_S = 10.0  # over which samples are counted against time stamps
 
 
 class Decision(NamedTuple):
-    """What was decoded from one window of a stream."""
+    """What was decoded from the samples of one window, or of one chunk."""
 
-    start: int  # first sample of the window, counted from the start of the stream
-    probabilities: np.ndarray  # (motor units,); NaN where the window is withheld
-    spikes: np.ndarray  # (motor units,) of bool; False where the window is withheld
+    start: int  # first sample of them, counted from the start of the stream
+    end: int  # after the last
+    discharges: list  # (motor unit, sample) that became certain; those of a unit in order
+    certain: int  # no discharge before this sample comes any more
     problem: str  # "" or what was wrong with the signal
     time: float  # perf_counter at the decision, in s
+    probabilities: np.ndarray | None = None  # of a window: (motor units,); NaN: withheld
+    spikes: np.ndarray | None = None  # of a window: (motor units,) of bool; False: withheld
 
 
-class Stream:
-    """Decodes windows as soon as their last sample has come.
+class CheckedStream:
+    """Takes samples as they come, counts them, and checks them before they are decoded.
 
-    The last W samples are kept in a ring: memory does not grow, and the decisions are those of the
-    windows of the whole recording, whatever the chunks.
+    The last samples are kept in a ring: memory does not grow. What is wrong with the signal is
+    named in `Decision.problem`:
 
-    What is wrong with the signal is named in `Decision.problem`:
-
-    * A channel is bad in a window when a sample is not finite, when its distance from the training
-      mean is more than ten times the largest in training, when it is dead or saturated (a sample is
-      one of equal ones in a row, at least six and 3 ms of them), or when it is 200 times smaller
-      than a typical window of the training, as a signal in mV or V is. Up to a tenth of the
-      channels are replaced by their training mean; with more, the window is withheld: no spikes.
+    * A channel is bad in a window (or chunk) when a sample is not finite, when its distance from
+      the training mean is more than ten times the largest in training, when it is dead or saturated
+      (a sample is one of equal ones in a row, at least six and 3 ms of them), or when it is 200
+      times smaller than a typical window of the training, as a signal in mV or V is. Up to
+      `most_bad` of the channels are replaced by their training mean; with more, the window is
+      withheld: no spikes.
     * A window with missing samples is withheld. Samples that come again are dropped.
     * When there are more or fewer samples than `fs` and the time stamps allow, windows are withheld
       until they agree again, or (the clock jumped) have kept step with each other for 10 s.
@@ -47,20 +51,25 @@ class Stream:
 
     Parameters
     ----------
-    decoder : decoder.Decoder
+    decoder : decoder.Decoder or streamed.StreamedDecoder
     fs : float
         Sampling frequency of the stream in Hz.
     jitter : float
         Largest error of the time stamps in s. The default is for times of arrival; with those of
         an amplifier, 0.002 finds a change of the sampling rate within a chunk.
+    longest : int
+        Samples that are checked at once.
 
     Raises
     ------
     ValueError
-        When the sampling frequency is not the one the network was trained with.
+        When the sampling frequency is not the one the decoder was trained with.
     """
 
-    def __init__(self, decoder, fs, jitter=0.1):
+    state = None  # what it has learnt from the signal, for another stream to go on from
+    most_bad = MOST_BAD
+
+    def __init__(self, decoder, fs, jitter, longest):
         if fs != decoder.fs:
             raise ValueError(
                 f"fs={fs} Hz, but the network was trained at {decoder.fs} Hz: resample the stream "
@@ -68,11 +77,10 @@ class Stream:
             )
         self.decoder, self.jitter = decoder, jitter
         self.n_samples = 0  # received so far
-        self._due = decoder.window  # when the next window is complete
         self._flat = max(FLAT_SAMPLES, round(FLAT_MS * fs / 1000))
         # the last window and the samples before it with which its first can be flat; each sample is
         # written twice, so that every window is one slice of the ring
-        self._length = decoder.window + self._flat - 1
+        self._length = longest + self._flat - 1
         shape = len(decoder.channels), 2 * self._length
         self._ring = np.full(shape, np.nan, dtype=np.float32)
         self._repeated = 0  # samples dropped since the last decision
@@ -81,7 +89,7 @@ class Stream:
         self._off_since = None  # time stamp and number of samples
 
     def push(self, chunk, first_sample, time=None):
-        """Take the next samples and decode every window that they complete.
+        """Take the next samples and decode what they complete.
 
         Parameters
         ----------
@@ -99,7 +107,7 @@ class Stream:
         Returns
         -------
         list of Decision
-            One for each window, none left out.
+            One for each window or chunk, none left out.
 
         Raises
         ------
@@ -174,36 +182,23 @@ class Stream:
         elapsed, counted = now[0] - before[0], now[1] - before[1]
         return abs(counted / self.decoder.fs - elapsed) <= self.jitter
 
-    def _take(self, chunk):
-        decisions, taken = [], 0
-        while taken < chunk.shape[1]:
-            part = chunk[:, taken : taken + self._due - self.n_samples]
-            taken += part.shape[1]
-            self._keep(part)
-            if self.n_samples == self._due:
-                decisions.append(self._decide())
-                self._due += self.decoder.step
-        return decisions
-
     def _keep(self, part):
         self.n_samples += part.shape[1]
         last = part[:, -self._length :]
         at = np.arange(self.n_samples - last.shape[1], self.n_samples) % self._length
         self._ring[:, at] = self._ring[:, at + self._length] = last
 
-    def _decide(self):
-        at, length = self.n_samples % self._length, self.decoder.window
-        signal = self._ring[:, at : at + self._length]
-        window = signal[:, -length:]
+    def _sound(self, n):
+        """The last `n` samples without what is bad in them, or None; and what is wrong in words."""
+        at = self.n_samples % self._length
+        signal = self._ring[:, at : at + self._length][:, -(n + self._flat - 1) :]
+        window = signal[:, -n:]
         bad, problem = self._problem(window, _flat(signal, self._flat))
-        if self._off_rate or bad.mean() > MOST_BAD:
-            found = np.full(len(self.decoder.motor_units), np.nan, dtype=np.float32)
-        elif bad.any():
-            found = self.decoder.probabilities(np.where(bad[:, None], self.decoder.mean_uv, window))
-        else:
-            found = self.decoder.probabilities(window)
-        spikes = found >= self.decoder.threshold  # NaN is not
-        return Decision(self.n_samples - length, found, spikes, problem, perf_counter())
+        if self._off_rate or bad.mean() > self.most_bad:
+            return None, problem
+        if bad.any():
+            window = np.where(bad[:, None], self.decoder.mean_uv, window)
+        return window, problem
 
     def _problem(self, window, flat):
         """Bad channels, and all that is wrong in words."""
@@ -228,6 +223,83 @@ class Stream:
         if mask.all():
             return "all channels"
         return ", ".join(self.decoder.channels[k] for k in np.flatnonzero(mask))
+
+
+class Stream(CheckedStream):
+    """Decodes windows as soon as their last sample has come.
+
+    The decisions are those of the windows of the whole recording, whatever the chunks, and the
+    discharges those of `discharges.decoded_discharges`, within half a step of their time.
+    Parameters as `CheckedStream`.
+    """
+
+    def __init__(self, decoder, fs, jitter=0.1):
+        super().__init__(decoder, fs, jitter, decoder.window)
+        self._due = decoder.window  # when the next window is complete
+        self._merger = Merger(len(decoder.motor_units), decoder.step, fs)
+
+    def flush(self):
+        """Discharges (motor unit, sample) that are not certain yet, at the end of a signal."""
+        return self._placed(self._merger.flush())
+
+    def _take(self, chunk):
+        decisions, taken = [], 0
+        while taken < chunk.shape[1]:
+            part = chunk[:, taken : taken + self._due - self.n_samples]
+            taken += part.shape[1]
+            self._keep(part)
+            if self.n_samples == self._due:
+                decisions.append(self._decide())
+                self._due += self.decoder.step
+        return decisions
+
+    def _decide(self):
+        decoder = self.decoder
+        window, problem = self._sound(decoder.window)
+        if window is None:
+            found = np.full(len(decoder.motor_units), np.nan, dtype=np.float32)
+        else:
+            found = decoder.probabilities(window)
+        spikes = found >= decoder.threshold  # NaN is not
+        start = self.n_samples - decoder.window
+        centre = start + decoder.window // 2
+        discharges = self._placed(self._merger.push(spikes, centre))
+        certain = centre - max(0, *decoder.offsets) - self._merger.refractory
+        of = start, self.n_samples, discharges, certain
+        return Decision(*of, problem, perf_counter(), found, spikes)
+
+    def _placed(self, done):
+        return [(unit, centre - self.decoder.offsets[unit]) for unit, centre in done]
+
+
+class Merger:
+    """Positive windows to discharges as they come, as `discharges.decoded_discharges` merges them.
+
+    A discharge is given when no later window can belong to it: at once when the next one is
+    `REFRACTORY_MS` after its first.
+    """
+
+    def __init__(self, n_units, step, fs):
+        self.step, self.refractory = step, REFRACTORY_MS * fs / 1000
+        self.groups = [[] for _ in range(n_units)]
+
+    def push(self, spikes, centre):
+        """Finished discharges (unit, sample) after one more window."""
+        for unit in np.flatnonzero(spikes):
+            self.groups[unit].append(centre)
+        return self._done(lambda group: centre + self.step - group[0] >= self.refractory)
+
+    def flush(self):
+        """The discharges that are not finished, at the end of a stream."""
+        return self._done(lambda group: True)
+
+    def _done(self, finished):
+        done = []
+        for unit, group in enumerate(self.groups):
+            if group and finished(group):
+                done.append((unit, round(np.mean(group))))
+                group.clear()
+        return done
 
 
 def _flat(signal, n):

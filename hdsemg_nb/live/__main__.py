@@ -4,17 +4,17 @@ import argparse
 
 from hdsemg_nb import live
 from hdsemg_nb.datasets import fetch_sample, load
-from hdsemg_nb.latency import Decoder
+from hdsemg_nb.latency import load_decoder
 from hdsemg_nb.signal_check import check_signal
 
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="python -m hdsemg_nb.live", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("decoder", nargs="?", help="an exported decoder (.onnx): decode a stream")
+    what.add_argument("decoder", nargs="?", help="an exported decoder: decode a stream")
     what.add_argument("--replay", metavar="FILE", help="send a recording; 'sample': the real one")
     what.add_argument("--calibrate", metavar="SECONDS", type=float, help="record, train, decode")
-    parser.add_argument("--to", default="decoder.onnx", help="of --calibrate (%(default)s)")
+    parser.add_argument("--to", default="decoder.npz", help="of --calibrate (%(default)s)")
     parser.add_argument("--name", default="", help="of the stream")
     parser.add_argument("--type", default="EMG", help="of the stream (%(default)s)")
     parser.add_argument("--source-id", default="", help="tells streams of one name apart")
@@ -40,7 +40,7 @@ def main():
         print(bad.to_string() if len(bad) else "no channel has a problem", *notes, sep="\n")
         quality = live.calibrate(recording, given.to)
         print(quality.round(2).to_string(index=False))
-    decoder = Decoder(given.decoder or given.to, threads=1)
+    decoder = load_decoder(given.decoder or given.to, threads=1)
     print(live.Receiver(decoder, source, given.log).run(given.minutes))
 
 

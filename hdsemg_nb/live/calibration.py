@@ -6,13 +6,13 @@ import numpy as np
 from tqdm import tqdm
 
 from hdsemg_nb import cbss, latency, paths, train
-from hdsemg_nb.decoders import OURS, Run
-from hdsemg_nb.decoders.muf_net import TRAINING
+from hdsemg_nb.decoders import STREAMED, Run
+from hdsemg_nb.decoders.adaptive_net import TRAINING
 from hdsemg_nb.live.lsl import Input, Source
 from hdsemg_nb.live.session import stamp_jitter
 from hdsemg_nb.recording import Recording
 
-RUN = Run(OURS, 40, 20, **TRAINING)
+RUN = Run(STREAMED, 40, 20, **TRAINING)
 
 
 def record(seconds, source=Source(), progress=True):  # noqa: B008
@@ -75,6 +75,7 @@ def calibrate(recording, to, run=RUN, progress=True):
     to : str or pathlib.Path
         The exported decoder; its folder is made.
     run : decoders.Run
+        Default: adaptive MUF-Net.
     progress : bool
         Show a progress bar.
 

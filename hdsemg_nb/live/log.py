@@ -13,6 +13,7 @@ from hdsemg_nb.live.session import Discharge, Event, Samples
 from hdsemg_nb.recording import Grid, Recording
 
 EMG = "emg.f32"  # (samples, channels), uV
+LEARNT = "decoder.npz"  # one that follows the signal, with what it has learnt
 TABLES = {Discharge: "discharges.csv", Event: "events.csv"}
 
 
@@ -23,7 +24,7 @@ class Log:
     ----------
     folder : str or pathlib.Path
         Made; must not hold a log.
-    decoder : latency.Decoder
+    decoder : latency.Decoder or latency.StreamedDecoder
     stream : lsl.Description
 
     Raises
@@ -34,6 +35,7 @@ class Log:
 
     def __init__(self, folder, decoder, stream):
         folder = paths.made(Path(folder))
+        self._decoder, self._learnt = decoder, folder / LEARNT
         if (folder / EMG).exists():
             raise ValueError(f"{folder} holds a log: choose another folder")
         facts = {
@@ -62,10 +64,12 @@ class Log:
         csv.writer(text, lineterminator="\n").writerow(values)
         self._files[kind].write(text.getvalue().encode())
 
-    def close(self):
-        """Close the files."""
+    def close(self, state=None):
+        """Close the files; with what a decoder has learnt, it is written beside them."""
         for file in self._files.values():
             file.close()
+        if state is not None:
+            self._decoder.save(self._learnt, state)
 
 
 def read_log(folder):
@@ -79,7 +83,8 @@ def read_log(folder):
     -------
     recording : recording.Recording
         Samples that were missing or not finite are 0; the events name them. Discharges as they were
-        sent, within half a step; `latency.Decoder.decode_recording` finds them to the sample.
+        sent: by a decoder of windows within half a step (`decode_recording` finds them to the
+        sample), by one that follows the signal to the sample.
     events : pandas.DataFrame
         The fields of `session.Event`.
 

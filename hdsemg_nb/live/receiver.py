@@ -24,10 +24,11 @@ class Receiver:
 
     Parameters
     ----------
-    decoder : latency.Decoder
+    decoder : latency.Decoder or latency.StreamedDecoder
     source : lsl.Source
     log : str or pathlib.Path, optional
-        Folder of the log (`read_log`).
+        Folder of the log (`read_log`). A decoder that follows the signal is saved there in the end,
+        as decoder.npz, with what it has learnt: to go on from.
     say : callable
         Takes the lines to show.
     buffer_s : int
@@ -72,7 +73,7 @@ class Receiver:
         finally:
             self._pass(self.session.restart())
             if self.log:
-                self.log.close()
+                self.log.close(self.session.state)
         return self.session.counts
 
     def _listen(self, end):

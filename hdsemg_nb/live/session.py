@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal.windows import hann
 
-from hdsemg_nb.discharges import REFRACTORY_MS, SMOOTHING_S
+from hdsemg_nb.discharges import SMOOTHING_S
 
 RATES_HZ = 20  # of the smoothed discharge rates
 LARGEST_GAP_S = 1.0  # after a longer one the decoder starts anew
@@ -25,7 +25,7 @@ class Samples(NamedTuple):
 
 
 class Discharge(NamedTuple):
-    """One discharge of a motor unit, sent once; its sample within half a step."""
+    """One discharge of a motor unit, sent once; by a decoder of windows within half a step."""
 
     unit: int
     sample: int
@@ -53,36 +53,6 @@ class Event(NamedTuple):
     text: str
 
 
-class Merger:
-    """Positive windows to discharges as they come, as `discharges.decoded_discharges` merges them.
-
-    A discharge is given when no later window can belong to it: at once when the next one is
-    `REFRACTORY_MS` after its first.
-    """
-
-    def __init__(self, n_units, step, fs):
-        self.step, self.refractory = step, REFRACTORY_MS * fs / 1000
-        self.groups = [[] for _ in range(n_units)]
-
-    def push(self, spikes, centre):
-        """Finished discharges (unit, sample) after one more window."""
-        for unit in np.flatnonzero(spikes):
-            self.groups[unit].append(centre)
-        return self._done(lambda group: centre + self.step - group[0] >= self.refractory)
-
-    def flush(self):
-        """The discharges that are not finished, at the end of a stream."""
-        return self._done(lambda group: True)
-
-    def _done(self, finished):
-        done = []
-        for unit, group in enumerate(self.groups):
-            if group and finished(group):
-                done.append((unit, round(np.mean(group))))
-                group.clear()
-        return done
-
-
 def stamp_jitter(stamps, fs):
     """Tolerance of time stamps in samples, from those of the first second: 0.5 for exact ones."""
     steps = np.abs(np.diff(stamps) * fs - 1)
@@ -104,7 +74,7 @@ class Session:
 
     Parameters
     ----------
-    decoder : latency.Decoder
+    decoder : latency.Decoder or latency.StreamedDecoder
     clock : callable
         What the time is, by the clock of the stamps.
     """
@@ -125,14 +95,21 @@ class Session:
         self._hann = self.fs * window / window.sum()
         self._n_rates = 0
         self._trains = [deque() for _ in decoder.motor_units]
-        self._merger = Merger(len(decoder.motor_units), decoder.step, self.fs)
+        self._stream = None
         self._start(0)
 
     def _start(self, sample):
         """A new stream of the package, with `sample` as its first."""
-        jitter = max(self.tolerance / self.fs, LEAST_JITTER_S)
+        jitter, state = max(self.tolerance / self.fs, LEAST_JITTER_S), self.state
         self._stream, self._origin = self.decoder.stream(self.fs, jitter), sample
+        if state is not None:
+            self._stream.restore(state)
         self._n_rates = -(-sample * RATES_HZ // self.fs)
+
+    @property
+    def state(self):
+        """What the stream has learnt from the signal, None where it learns nothing."""
+        return self._stream.state if self._stream else None
 
     def time(self, sample):
         """Time of a sample in s, by the clock of the stamps."""
@@ -250,30 +227,28 @@ class Session:
 
     def restart(self):
         """Go on with a new stream of the package at the next sample; ends the discharges before."""
-        done = self._discharges(self._merger.flush(), self.end - 1, self.clock())
+        done = self._discharges(self._stream.flush(), self.end - 1, self.clock())
         self._start(self.next)
         return done
 
     def _decided(self, decision, arrived):
         problems = self._named(decision)
-        start = decision.start + self._origin
-        last, centre = start + self.decoder.window - 1, start + self.decoder.window // 2
-        done = self._merger.push(decision.spikes, centre)
-        return problems + self._discharges(done, last, arrived) + self._rates(centre)
+        last = decision.end - 1 + self._origin
+        found = self._discharges(decision.discharges, last, arrived)
+        return problems + found + self._rates(decision.certain + self._origin)
 
-    def _discharges(self, done, last, arrived):
+    def _discharges(self, certain, last, arrived):
         found, decided = [], self.clock()
-        for unit, centre in done:
-            sample = centre - self.decoder.offsets[unit]
+        for unit, sample in certain:
+            sample += self._origin
             self._trains[unit].append(sample)
             found.append(Discharge(unit, sample, self.time(sample), last, arrived, decided))
         self.counts["discharges"] += len(found)
         return found
 
-    def _rates(self, centre):
-        """Rates at the samples from which on no discharge under the window can come any more."""
+    def _rates(self, known):
+        """Rates at the samples under whose window no discharge can come any more."""
         half, rates = len(self._hann) // 2, []
-        known = centre - max(0, *self.decoder.offsets) - self._merger.refractory
         while (at := round(self._n_rates * self.fs / RATES_HZ)) + half <= known:
             values = [self._rate(train, at - half) for train in self._trains]
             rates.append(Rates(at, self.time(at), np.array(values, dtype=np.float32)))
