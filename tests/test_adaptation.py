@@ -4,7 +4,13 @@ import pytest
 
 from hdsemg_nb import train
 from hdsemg_nb.cbss import AdaptiveStream
-from hdsemg_nb.chapters import adaptation, adaptation_bars, adaptation_tables, planted
+from hdsemg_nb.chapters import (
+    adaptation,
+    adaptation_bars,
+    adaptation_tables,
+    contractions,
+    planted,
+)
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED
 
 
@@ -23,12 +29,12 @@ def test_scores_to_the_sample_leave_out_what_has_no_variability():
 def test_minutes_are_ten_and_drawn(monkeypatch):
     kept = []
     monkeypatch.setattr(adaptation_tables, "save", lambda figure, *rest: kept.append(figure))
-    assert sorted(sum(adaptation.MINUTES.values(), ())) == list(range(10))
+    assert sorted(sum(contractions.MINUTES.values(), ())) == list(range(10))
     names = [FILTER, ADAPTIVE, f"{STREAMED}, not adapting", STREAMED]
     rows = [
         {"decoder": name, "minute": k, "signal": signal, "motor_unit": 0, "roa_0.5_ms": 0.1 * k}
         for name in names
-        for signal, numbers in adaptation.MINUTES.items()
+        for signal, numbers in contractions.MINUTES.items()
         for k in numbers
     ]
     adaptation_tables.draw_minutes(pd.DataFrame(rows), "test", "a note")
@@ -40,13 +46,31 @@ def test_minutes_are_ten_and_drawn(monkeypatch):
 
 @pytest.mark.slow
 def test_the_signal_changes_as_the_minutes_say():
-    recording, emg = adaptation.changing_contraction(1.0)
+    recording, emg = contractions.changing_contraction(1.0)
     minute = recording.n_samples // 10
     changed = (emg != recording.emg).reshape(64, 10, minute).any(axis=2).sum(axis=0)
     assert changed.tolist()[:2] == [0, 0] and changed.tolist()[8:] == [0, 0]
     assert changed[2] == 5 and changed[3] == 10 and (changed[4:8] == 64).all()
     one_row_up = emg[:, 7 * minute - 1 : 7 * minute + 1]
     assert np.isfinite(one_row_up).all() and emg.dtype == np.float32
+
+
+@pytest.mark.slow
+def test_steps_of_force_keep_the_discharges_of_the_units_in_place():
+    recording, known = contractions.stepping_contraction(4.0)
+    minute = recording.n_samples // 10
+    assert recording.n_samples == 40 * 2048 and sum(n for _, n in contractions.STEPS) == 10
+    assert sorted(sum(contractions.FORCES.values(), ())) == list(range(10))
+    assert known and max(known) < recording.n_motor_units
+    source = contractions.simulate(contractions.STEPPING, 30, 20.0, contractions.SEED).recording
+    np.testing.assert_array_equal(
+        recording.emg[:, 4 * minute : 5 * minute], source.emg[:, 2 * minute : 3 * minute]
+    )
+    for unit in known:
+        times = recording.discharges[unit]
+        numbers = np.bincount(times // minute, minlength=10)
+        assert (numbers[5:7] == 0).all() and (numbers[[0, 4, 7]] > 0).all(), numbers
+        assert source.discharges[unit][0] == times[0]
 
 
 @pytest.fixture

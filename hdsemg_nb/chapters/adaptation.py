@@ -13,9 +13,19 @@ import torch
 from tqdm import tqdm
 
 from hdsemg_nb import metrics, paths, robustness, segment, tables, train
-from hdsemg_nb.chapters.planted import Change, planted
+from hdsemg_nb.chapters.contractions import (
+    FORCES,
+    MINUTE_S,
+    MINUTES,
+    MVC,
+    SEED,
+    TIRED,
+    TIRING,
+    changing_contraction,
+    stepping_contraction,
+)
+from hdsemg_nb.chapters.planted import planted
 from hdsemg_nb.datasets import fetch_sample, simulate
-from hdsemg_nb.datasets.synthetic import electrode_positions
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run, adaptive_net, muf_net
 from hdsemg_nb.discharges import interval_cov, rate_of_agreement
 
@@ -33,36 +43,16 @@ NOTES = {
     "the last of five blocked folds under a grid that was moved or drifts (W = 40, S = 20)",
     "adaptation_planted": "SYNTHETIC, planted motor units of several widths, lags and numbers, "
     "40 s, two seeds; last of five blocked folds (W = 40, S = 20), by motor unit",
+    "adaptation_forces": "SYNTHETIC contraction of 10 min (S02) with steps of force, motor units "
+    "labelled at both 30 and 50 % MVC; streamed as in adaptation_minutes",
     "adaptation_tiring": "SYNTHETIC, 18 planted motor units, 10 min, action potentials that change "
     "with fatigue and place, and that do not; streamed as in adaptation_minutes",
 }
-PARTICIPANT, MVC, MINUTE_S, SEED = 1, 30, 60.0, 0
 PARTICIPANTS = range(1, 9)  # under a moved grid
 MIDDLE = dict(width_ms=45, lag=0, n_units=12)  # of planted motor units; one is varied at a time
 VARIED = dict(width_ms=(20, 30, 45, 60), lag=(-30, -15, 0, 10), n_units=(5, 12, 30))
 SEEDS = (0, 1)
 CHUNK = 64
-MINUTES = {  # what the signal is like in each minute
-    "as calibrated": (0, 1),
-    "a channel dies every 12 s": (2, 3),
-    "noise 10 dB": (4,),
-    "noise 5 dB": (5,),
-    "grid moves by one row": (6,),
-    "grid moves back": (7,),
-    "as calibrated again": (8, 9),
-}
-TIRED = {  # the same of planted action potentials
-    "as calibrated": (0, 1),
-    "velocity falls by a fifth": (2, 3),
-    "stays so": (4,),
-    "comes back": (5,),
-    "muscle moves by half a row": (6,),
-    "moves back": (7,),
-    "as calibrated again": (8, 9),
-}
-TIRING = Change(  # at the borders of the minutes
-    width=(1, 1, 1, 1.125, 1.25, 1.25, 1, 1, 1, 1, 1), rows=(0, 0, 0, 0, 0, 0, 0, 0.5, 0, 0, 0)
-)
 CONTRACTIONS = {"tiring": (TIRING, TIRED), "steady": (None, {"as calibrated": range(10)})}
 
 
@@ -112,41 +102,6 @@ def _agreement(reference, found, fs):
     return dict(zip(names, (rate, *covs), strict=True))
 
 
-def changing_contraction(minute_s=MINUTE_S):
-    """A contraction of ten minutes whose signal changes as `MINUTES` say.
-
-    The grid moves through half a row to a whole one, in between interpolated in time.
-
-    Parameters
-    ----------
-    minute_s : float
-        Length of a minute, shorter for a try.
-
-    Returns
-    -------
-    recording.Recording
-        As at the first place of the grid, with its labels.
-    numpy.ndarray of float32, shape (channels, samples)
-        The changed signal in uV.
-    """
-    about, place = (PARTICIPANT, MVC, 10 * minute_s, SEED), electrode_positions()
-    recording = simulate(*about).recording
-    half, row = (simulate(*about, electrodes=place + (0, mm)).recording.emg for mm in (4, 8))
-    emg, minute = recording.emg.copy(), recording.n_samples // 10
-    rng = np.random.default_rng(SEED)
-    for k, channel in enumerate(rng.choice(len(emg), 10, replace=False)):
-        emg[channel, 2 * minute + k * minute // 5 : 4 * minute] = 0
-    for first, snr_db in ((4, 10), (5, 5)):
-        part = slice(first * minute, (first + 1) * minute)
-        emg[:, part] = robustness.add_noise(emg[:, part], snr_db, rng)
-    part = slice(6 * minute, 8 * minute)
-    way = 2 - np.abs(np.linspace(-2, 2, 2 * minute, dtype=np.float32))  # 0, a whole row at 2, 0
-    here, between, there = emg[:, part], half[:, part], row[:, part]
-    first_half = (1 - way) * here + way * between
-    emg[:, part] = np.where(way < 1, first_half, (2 - way) * between + (way - 1) * there)
-    return recording, emg
-
-
 def minutes(minute_s=MINUTE_S):
     """Agreement of streamed decoders minute by minute; they are fitted to the first one.
 
@@ -158,9 +113,9 @@ def minutes(minute_s=MINUTE_S):
     Returns
     -------
     pandas.DataFrame
-        decoder, minute, signal (a key of `MINUTES`), motor_unit, n_labels, roa_0.5_ms, lost (share
-        of the minute in which the unit was reported as lost; NaN: never reported), core_percent
-        (processor time over signal time).
+        decoder, minute, signal (a key of `MINUTES`), motor_unit, n_labels, n_found, roa_0.5_ms
+        (NaN without a discharge in either), lost (share of the minute in which the unit was
+        reported as lost; NaN: never reported), core_percent (processor time over signal time).
     """
     return _followed(*changing_contraction(minute_s), MINUTES)
 
@@ -178,6 +133,13 @@ def tiring(minute_s=MINUTE_S):
         recording = planted(30, n_units=18, seconds=10 * minute_s, change=change)
         found.append(_followed(recording, recording.emg, signals).assign(contraction=name))
     return pd.concat(found, ignore_index=True)
+
+
+def forces(minute_s=MINUTE_S):
+    """As `minutes`, under steps of force that the decoders were not trained at (`FORCES`)."""
+    recording, known = stepping_contraction(minute_s)
+    found = _followed(recording, recording.emg, FORCES)
+    return found[found["motor_unit"].isin(known)]
 
 
 def _followed(recording, emg, signals):
@@ -218,9 +180,9 @@ def _by_minute(name, stream, recording, emg, signals):
         for number in numbers:
             for unit, pair in enumerate(zip(recording.discharges, trains, strict=True)):
                 inside = [times[times // minute == number] for times in pair]
-                agreed = rate_of_agreement(*inside, recording.fs, 0.5)
                 about = dict(decoder=name, minute=number, signal=signal, motor_unit=unit)
-                about |= {"n_labels": len(inside[0]), "roa_0.5_ms": agreed.rate}
+                about |= {"n_labels": len(inside[0]), "n_found": len(inside[1])}
+                about["roa_0.5_ms"] = _agreement(*inside, recording.fs)["roa_0.5_ms"]
                 share = lost[chunks == number, unit].mean() if stream.adapting else np.nan
                 rows.append({**about, "lost": share, "core_percent": core})
     return pd.DataFrame(rows)
@@ -286,8 +248,13 @@ def planted_units(seconds=40.0):
 
 
 PARTS = {
-    "real": real, "minutes": minutes, "grid": grid, "planted": planted_units, "tiring": tiring
-}  # fmt: skip
+    "real": real,
+    "minutes": minutes,
+    "grid": grid,
+    "planted": planted_units,
+    "tiring": tiring,
+    "forces": forces,
+}
 
 
 def compute(asked):
