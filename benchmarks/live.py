@@ -17,8 +17,7 @@ from benchmarks import save
 from benchmarks.inference import versions
 from hdsemg_nb import latency, live, train
 from hdsemg_nb.datasets import fetch_sample
-from hdsemg_nb.decoders import Run
-from hdsemg_nb.discharges import decoded_discharges
+from hdsemg_nb.decoders import OURS, STREAMED, Run
 from hdsemg_nb.live.lsl import pylsl
 from hdsemg_nb.live.view import DISCHARGES
 from hdsemg_nb.recording import Grid
@@ -26,7 +25,13 @@ from hdsemg_nb.results import device_name
 
 MINUTES, CHUNK = 10.0, 32
 GRIDS = {64: 1, 320: 5}
-RUN = Run("MUF-Net", 40, 20, epochs=3, learning_rate=1e-2, decay=True)  # trained briefly
+RUNS = {  # trained briefly; with 320 channels an adaptation takes longer than its period
+    64: [
+        Run(OURS, 40, 20, epochs=3, learning_rate=1e-2, decay=True),
+        Run(STREAMED, 40, 20, epochs=3, learning_rate=1e-2, decay=True),
+    ],
+    320: [Run(OURS, 40, 20, epochs=3, learning_rate=1e-2, decay=True)],
+}
 LEFT_OUT_S = 2.0  # the receiver decodes the first second at once
 BLOCK = 20480  # samples
 
@@ -76,7 +81,7 @@ def loop(one, decoder_file, minutes, folder):
 
 
 def _receive(decoder_file, name, folder, minutes):
-    decoder = latency.Decoder(decoder_file, threads=1)
+    decoder = latency.load_decoder(decoder_file, threads=1)
     one = live.Receiver(decoder, live.Source(name), folder, lambda line: None)
     one.run(minutes + 3 / 60)
 
@@ -88,7 +93,7 @@ def stages(found, decoder, fs):
     ----------
     found : pandas.DataFrame
         Of `loop`.
-    decoder : latency.Decoder
+    decoder : latency.Decoder or latency.StreamedDecoder
     fs : float
 
     Returns
@@ -96,21 +101,26 @@ def stages(found, decoder, fs):
     pandas.DataFrame
         One row for each discharge, one column for each stage: from the discharge to the last sample
         that its decision takes (half the window, the look-ahead of its motor unit, windows merged
-        to one discharge), to the end of the chunk, to the receiver, to the decision, to the
-        listener; loop: from the end of the chunk to the listener; total: all of it.
+        to one discharge; without windows the look-ahead alone), to the end of the chunk, to the
+        receiver, to the decision, to the listener; loop: from the end of the chunk to the listener;
+        total: all of it.
     """
     ms, began = 1000 / fs, (found["time"] - found["sample"] / fs).iloc[0]
     found = found[found["last"] > LEFT_OUT_S * fs]
-    offset = found["unit"].map(dict(enumerate(decoder.offsets)))
-    half, wait = decoder.window / 2, found["last"] + 1 - found["sample"]
     complete = -(-(found["last"] + 1) // CHUNK) * CHUNK  # samples, with the rest of the chunk
-    sent = began + (complete - 1) / fs
+    if isinstance(decoder, latency.StreamedDecoder):
+        half, last = 0, found["sample"] + decoder.fitted.look_ahead
+        offset = last + 1 - found["sample"]
+    else:
+        half, last = decoder.window / 2, found["last"]
+        offset = found["unit"].map(dict(enumerate(decoder.offsets)))
+    wait, sent = last + 1 - found["sample"], began + (complete - 1) / fs
     table = pd.DataFrame(
         {
             "half window": half * ms,
             "look-ahead": offset * ms,
             "merging": (wait - half - offset) * ms,
-            "chunk": (complete - found["last"] - 1) * ms,
+            "chunk": (complete - last - 1) * ms,
             "transmission": 1000 * (found["arrived"] - sent),
             "computation": 1000 * (found["decided"] - found["arrived"]),
             "sending on": 1000 * (found["heard"] - found["decided"]),
@@ -124,16 +134,14 @@ def losses(one, decoder, found, folder, minutes):
     """What was lost, came twice or is not as offline: counts as a dict."""
     n_sent = round(60 * minutes * one.fs)
     emg = np.memmap(folder / "emg.f32", np.float32).reshape(-1, one.n_channels)
-    stream, spikes, starts, unequal = decoder.stream(one.fs), [], [], 0
+    stream, offline, unequal = decoder.stream(one.fs), [], 0
     for first in range(0, n_sent, BLOCK):
         at = np.arange(first, min(first + BLOCK, n_sent)) % one.n_samples
         logged = emg[first : first + len(at)]
         unequal += int((logged != one.emg.T[at[: len(logged)]]).any(axis=1).sum())
         for decision in stream.push(one.emg[:, at], first):
-            spikes.append(decision.spikes)
-            starts.append(decision.start)
-    merged = enumerate(decoded_discharges(spikes, starts, decoder.window, one.fs))
-    offline = {(unit, int(t) - decoder.offsets[unit]) for unit, times in merged for t in times}
+            offline += decision.discharges
+    offline = {(unit, int(sample)) for unit, sample in offline + stream.flush()}
     logged, events = pd.read_csv(folder / "discharges.csv"), pd.read_csv(folder / "events.csv")
     live_ones = set(zip(logged["unit"], logged["sample"], strict=True))
     return {
@@ -150,15 +158,16 @@ def losses(one, decoder, found, folder, minutes):
     }
 
 
-def measure(n_channels, minutes=MINUTES):
-    """Both tables for a number of channels: `stages` summarised, and one row of `losses`."""
+def measure(n_channels, run, minutes=MINUTES):
+    """Both tables of a run with a number of channels: `stages` summarised, a row of `losses`."""
     one = recording(GRIDS[n_channels])
     cell = {"channels": n_channels, "fs": one.fs, "minutes": minutes, "chunk": CHUNK}
-    cell |= {"network": RUN.network, "window": RUN.window, "step": RUN.step}
+    cell |= {"network": run.network, "window": run.window, "step": run.step}
     with tempfile.TemporaryDirectory() as folder:
-        file, log = Path(folder) / "decoder.onnx", Path(folder) / "log"
-        latency.export(train.fit(one, RUN), file)
-        found, decoder = loop(one, file, minutes, log), latency.Decoder(file, threads=1)
+        file = Path(folder) / f"decoder{latency.ending(run.network)}"
+        latency.export(train.fit(one, run), file)
+        log, decoder = Path(folder) / "log", latency.load_decoder(file, threads=1)
+        found = loop(one, file, minutes, log)
         lost = losses(one, decoder, found, log, minutes)
     ms = stages(found, decoder, one.fs)
     table = pd.DataFrame(
@@ -170,8 +179,8 @@ def measure(n_channels, minutes=MINUTES):
 
 
 def run(minutes=MINUTES):
-    """Measure 64 and 320 channels, write the tables, print them."""
-    parts = [measure(n_channels, minutes) for n_channels in GRIDS]
+    """Measure every run with its numbers of channels, write the tables, print them."""
+    parts = [measure(n, run, minutes) for n, some in RUNS.items() for run in some]
     note = (
         f"{device_name()}; real recording (openhdemg sample) in a loop, 320 channels: five copies; "
         "sender, receiver and listener on one machine that other programs used meanwhile"

@@ -204,9 +204,7 @@ def test_losses_of_the_live_loop_are_counted(decoder, two_units, tmp_path):
     one = two_units.crop(0, 1)
     minutes, offline = 1.5 / 60, decoder.stream(2048)
     sent = np.concatenate([one.emg, one.emg[:, :1024]], axis=1)
-    spikes, starts = zip(*[(d.spikes, d.start) for d in offline.push(sent, 0)], strict=True)
-    trains = live_loop.decoded_discharges(spikes, starts, decoder.window, 2048)
-    found = [(u, t - decoder.offsets[u]) for u, times in enumerate(trains) for t in times]
+    found = [pair for d in offline.push(sent, 0) for pair in d.discharges] + offline.flush()
     emg = sent.T.copy()
     emg[7] = 0
     emg.tofile(tmp_path / "emg.f32")

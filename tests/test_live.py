@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from threading import Thread
 from time import sleep
 from uuid import uuid4
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 from test_live_session import offline
 
-from hdsemg_nb import live, paths
-from hdsemg_nb.decoders import Run
-from hdsemg_nb.latency import Decoder
+from hdsemg_nb import latency, live, paths, train
+from hdsemg_nb.decoders import ADAPTIVE, Run
+from hdsemg_nb.latency import Decoder, load_decoder
 from hdsemg_nb.live import lsl, receiver
 from hdsemg_nb.live.view import Screen, Streams
 
@@ -270,6 +271,35 @@ def test_calibration_in_place(planted, tmp_path):
     quality = live.calibrate(planted.crop(0, 4), path, run, progress=False)
     decoder = Decoder(path)
     assert len(quality) == len(decoder.motor_units) >= 2 and quality["silhouette"].min() > 0.87
+    live.calibrate(planted, path.with_suffix(".npz"), progress=False)
+    following = load_decoder(path.with_suffix(".npz"))
+    assert following.network == "adaptive MUF-Net" and following.state is None
+    assert min(map(len, following.decode(planted.emg))) > 30
+
+
+@pytest.mark.slow
+def test_a_decoder_that_follows_is_kept_with_what_it_has_learnt(name, two_units, tmp_path):
+    latency.export(train.fit(two_units, Run(ADAPTIVE, 40, 20)), tmp_path / "decoder.npz")
+    decoder = load_decoder(tmp_path / "decoder.npz")
+    Amplifier(name, decoder, chunks(np.tile(two_units.emg, 2), 6.2))
+    recording, events, counts = received(name, decoder, 6.6, tmp_path / "log")
+    assert faults(events) == [] and counts["received"] == recording.n_samples > 6 * FS
+    decided = decoder.stream(FS).push(recording.emg, 0)
+    expected = [pair for one in decided for pair in one.discharges]
+    for unit, times in enumerate(recording.discharges):
+        assert times.tolist() == [t for k, t in expected if k == unit] and len(times) > 90
+    kept = load_decoder(tmp_path / "log" / "decoder.npz")
+    assert decoder.state is None and kept.state["counted"] > 0
+    np.testing.assert_array_equal(kept.decode(two_units.emg)[0], decoder.decode(two_units.emg)[0])
+
+
+def test_calibration_says_beforehand_what_cannot_be(planted, tmp_path):
+    with pytest.raises(ValueError, match=r"decoder\.bin: name it \*\.npz or \*\.onnx"):
+        live.calibrate(planted, tmp_path / "decoder.bin")
+    wide = replace(planted, emg=np.tile(planted.emg, (9, 1)), grid=None)
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="144 channels: new filters"), pytest.raises(OSError):
+        live.calibrate(wide, tmp_path / "file" / "decoder.npz")
 
 
 def test_the_view_names_bad_channels_and_silent_units():

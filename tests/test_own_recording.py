@@ -9,7 +9,7 @@ import pytest
 from hdsemg_nb import datasets, figures, paths
 from hdsemg_nb.chapters import own_recording as own
 from hdsemg_nb.chapters.own_recording_page import COLUMNS, Page
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, Run
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run
 from hdsemg_nb.motor_units import motor_unit_table, suspicious_discharges
 from hdsemg_nb.signal_check import check_signal
 
@@ -75,7 +75,7 @@ def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
 
 def test_from_decoders_to_files(planted, tmp_path, monkeypatch):
     scores = own.compare(planted, own.runs(tested_folds=1))
-    assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS]
+    assert scores.index.tolist() == [FILTER, ADAPTIVE, OURS, STREAMED]
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
     assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
     decoder, shown = own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
@@ -94,8 +94,12 @@ def test_from_decoders_to_files(planted, tmp_path, monkeypatch):
         with pytest.raises(IndexError):
             own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
     assert (tmp_path / "out" / "decoder.onnx").exists()  # still that of the card
-    fitted, card = own.train_and_export(planted, own.RUNS[FILTER], scores, tmp_path / "out")
+    following, card = own.train_and_export(planted, own.RUNS[STREAMED], scores, tmp_path / "out")
     assert not (tmp_path / "out" / "decoder.onnx").exists()  # of the network before
+    assert card.loc["labels changed by the export"].item() == "none: it is stored as it is"
+    assert following.decode_recording(planted).n_motor_units == planted.n_motor_units
+    fitted, card = own.train_and_export(planted, own.RUNS[FILTER], scores, tmp_path / "out")
+    assert not (tmp_path / "out" / "decoder.npz").exists()
     assert "not exported" in card.loc["labels changed by the export"].item()
     assert fitted.decode_recording(planted).n_motor_units == planted.n_motor_units
 
@@ -115,7 +119,7 @@ def test_decoded_motor_units_are_compared_with_the_labels_that_agree(planted):
 
 
 def test_runs_are_refused_before_anything_takes_time():
-    assert [*own.runs(["ML-DCNN"], "MT-DCNN")] == [FILTER, ADAPTIVE, OURS, "ML-DCNN", "MT-DCNN"]
+    assert [*own.runs(["ML-DCNN"], "MT-DCNN")] == [*own.RUNS, "ML-DCNN", "MT-DCNN"]
     assert own.runs(["ML-DCNN"])["ML-DCNN"] == Run("ML-DCNN", 60, 20, split="blocked")
     with pytest.raises(ValueError, match="'ML_DCNN'. Did you mean 'ML-DCNN'"):
         own.runs(["ML_DCNN"])

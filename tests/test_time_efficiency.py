@@ -90,14 +90,15 @@ def test_what_was_measured_on_several_devices(tmp_path, monkeypatch):
 
 def test_the_chain_of_the_live_loop_stands_beside_the_paper():
     rows = [
-        (stage, 1.0 + k, 2.0 + k, 3.0 + k, channels, "a CPU")
+        (stage, 1.0 + k, 2.0 + k, 3.0 + k, "MUF-Net", channels, "a CPU")
         for channels in (320, 64)
         for k, stage in enumerate(reversed(time_efficiency.STAGES))
     ]
-    columns = ["stage", "median_ms", "p99_ms", "largest_ms", "channels", "device"]
+    columns = ["stage", "median_ms", "p99_ms", "largest_ms", "network", "channels", "device"]
     chain = time_efficiency.chain(pd.DataFrame(rows, columns=columns)).set_index("stage")
     assert list(chain.index) == list(time_efficiency.STAGES)
-    assert list(chain.columns[2:5]) == ["64 ch., median", "64 ch., 99 %", "64 ch., largest"]
+    kinds = ("median", "99 %", "largest")
+    assert list(chain.columns[2:5]) == [f"MUF-Net, 64 ch., {kind}" for kind in kinds]
     assert chain.loc["total"].tolist()[2:] == [1, 2, 3, 1, 2, 3, 15.15]
     assert chain["paper_ms"].dropna().round(2).to_dict() == {
         "half window": 9.76,

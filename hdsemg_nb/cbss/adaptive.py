@@ -161,7 +161,6 @@ class AdaptiveFilter(MotorUnitFilter):
     def unadapted(self):
         """The filters of the training as `Adapted`."""
         linear = self._with(self.weights_.copy())
-        linear.thresholds_ = self.thresholds_.copy()
         lost = np.zeros(len(self.weights_), dtype=bool)
         return Adapted(linear, self.averages_.copy(), lost, self.sound, self.classes_.copy())
 
@@ -170,25 +169,29 @@ class AdaptiveFilter(MotorUnitFilter):
         self.check(emg)
         live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
         products = lag_products(emg - self.mean_, self.n_lags)
-        covariance = self.covariance(products, emg.shape[1], live)
-        now = self.follow(emg, live, covariance)
+        factor = self.factor(products, emg.shape[1], live)
+        now = self.follow(emg, live, factor)
         if self.grid_ is None or now.lost.sum() < 2:
             return now
-        return now.or_else(self._moved(emg, live, covariance, now.lost))
+        return now.or_else(self._moved(emg, live, factor, now.lost))
 
-    def _moved(self, emg, live, covariance, lost):
-        """Filters for action potentials as a grid at another place would record them.
+    def _moved(self, emg, live, factor, lost):
+        """Lost units as a grid at another place would record them.
 
-        The place is the one where most of the lost units are found. The grid moves as a whole: what
-        is found where not more than half of them are, or one alone, is not believed.
+        The place is the one where most of them are found. The grid moves as a whole: what is found
+        where not more than half of them are, or one alone, is not believed.
         """
         last, most, best = emg[:, -round(MOVE_S * self.fs_) :], max(1, lost.sum() / 2), None
         for move in move_matrices(self.grid_, MOVES):
             averages = np.einsum("cd,udl->ucl", move, self.averages_)
-            found = (lost & ~self.follow(last, live, covariance, averages, passes=0).lost).sum()
+            found = (~self.follow(last, live, factor, averages, lost, passes=0).lost).sum()
             if found > most:
                 most, best = found, averages
-        return self.follow(emg, live, covariance, best)
+        return self.follow(emg, live, factor, best, lost)
+
+    def factor(self, products, n_samples, live, n_judged=None):
+        """`covariance`, factored by `scipy.linalg.cho_factor`; parameters as there."""
+        return scipy.linalg.cho_factor(self.covariance(products, n_samples, live, n_judged))
 
     def covariance(self, products, n_samples, live, n_judged=None):
         """Covariance of the live channels: of the moment and of the training.
@@ -218,7 +221,7 @@ class AdaptiveFilter(MotorUnitFilter):
         mixed = (products + prior * self.products_) / (n_samples + prior)
         return extended_covariance(mixed[:, live][:, :, live], n_judged)
 
-    def follow(self, emg, live, covariance, averages=None, passes=PASSES):
+    def follow(self, emg, live, factor, averages=None, looked_for=None, passes=PASSES):
         """Filters for a signal whose covariance is known.
 
         Parameters
@@ -226,10 +229,12 @@ class AdaptiveFilter(MotorUnitFilter):
         emg : numpy.ndarray, shape (channels, samples)
             In uV: thresholds and action potentials are taken from it.
         live : numpy.ndarray of bool, shape (channels,)
-        covariance : numpy.ndarray
-            Of `covariance`.
+        factor : tuple
+            Of `factor`.
         averages : numpy.ndarray, optional
             Action potentials to begin with; default those of the training.
+        looked_for : numpy.ndarray of bool, shape (motor units,), optional
+            Default all; the others count as lost, without filters.
         passes : int
             Action potentials are averaged anew at most so often.
 
@@ -238,19 +243,24 @@ class AdaptiveFilter(MotorUnitFilter):
         Adapted
         """
         before = self.averages_ if averages is None else averages
-        averages, changed = before.copy(), np.zeros(len(before), bool)
-        factor = scipy.linalg.cho_factor(covariance)
+        averages, classes = before.copy(), np.zeros((len(before), 2))
+        changed, found = np.zeros(len(before), bool), [np.empty(0, np.int64)] * len(before)
+        linear = self._with(np.zeros(before.shape))
+        units = np.arange(len(before)) if looked_for is None else np.flatnonzero(looked_for)
         for left in range(passes, -1, -1):
-            linear = self._with(separation(factor, averages, live))
-            classes, linear.thresholds_, found = self._judged(linear.source(emg))
+            part = self._with(separation(factor, averages[units], live), units)
+            linear.weights_[units] = part.weights_
+            classes[units], linear.thresholds_[units], times = self._judged(part.source(emg), units)
+            for unit, its in zip(units, times, strict=True):
+                found[unit] = its
             lost, new = classes[:, 1] < CHANGED, {}
-            for unit in np.flatnonzero(lost | changed):
+            for unit in units[(lost | changed)[units]]:
                 new[unit] = self._average(emg, found[unit], unit, before[unit], live)
             new = {unit: average for unit, average in new.items() if average is not None}
             lost[list(new)], changed[list(new)] = False, True
             if not left or not new:
                 break
-            averages[list(new)] = list(new.values())
+            units, averages[list(new)] = np.array(list(new)), list(new.values())
         linear.thresholds_[lost] = self.thresholds_[lost]
         return Adapted(linear, averages, lost, live, classes, tuple(found))
 
@@ -280,15 +290,17 @@ class AdaptiveFilter(MotorUnitFilter):
         classes, now.filter.thresholds_, _ = self._judged(np.where(mask, sources, 0))
         return replace(now, classes=classes), sources
 
-    def _with(self, weights):
+    def _with(self, weights, units=slice(None)):
         linear = MotorUnitFilter(self.n_lags, self.largest_lag)
-        linear.weights_, linear.lags_ = weights, self.lags_
+        linear.weights_, linear.lags_ = weights, self.lags_[units]
+        linear.thresholds_ = self.thresholds_[units].copy()
         linear.mean_, linear.fs_ = self.mean_, self.fs_
         return linear
 
-    def _judged(self, sources):
+    def _judged(self, sources, units=slice(None)):
         """Mean heights of the classes of peaks, threshold and discharges of each unit."""
-        classes, thresholds, found = np.zeros((len(sources), 2)), self.thresholds_.copy(), []
+        classes, thresholds = np.zeros((len(sources), 2)), self.thresholds_[units].copy()
+        found = []
         for unit, source in enumerate(sources):
             times = peaks(source, self.fs_, 0)
             if len(times) > 1:

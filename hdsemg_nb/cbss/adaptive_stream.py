@@ -225,11 +225,11 @@ class AdaptiveStream:
         adaptive = self.adaptive
         if not live.any():
             return None
-        covariance = adaptive.covariance(products, counted, live, adaptive.n_lags // 2)
-        now = adaptive.follow(recent, live, covariance, averages)
+        factor = adaptive.factor(products, counted, live, adaptive.n_lags // 2)
+        now = adaptive.follow(recent, live, factor, averages)
         away = strayed(adaptive, now, recent.shape[1])
         if now.lost.any() or away.any():
-            now = now.or_else(adaptive.follow(recent, live, covariance), away)
+            now = now.or_else(adaptive.follow(recent, live, factor, None, now.lost | away), away)
         return now
 
 

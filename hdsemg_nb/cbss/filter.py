@@ -208,8 +208,9 @@ class MotorUnitFilter:
         reach, n = self.largest_lag + self.n_lags, emg.shape[1]
         padded = np.zeros((len(emg), n + 2 * reach), dtype=np.float32)
         padded[:, reach : reach + n] = emg - self.mean_
-        weights, last = self.weights_.astype(np.float32), padded.shape[1] - self.n_lags + 1
-        source = sum(weights[:, :, lag] @ padded[:, lag : lag + last] for lag in range(self.n_lags))
+        weights = np.ascontiguousarray(np.moveaxis(self.weights_, 2, 0), dtype=np.float32)
+        last = padded.shape[1] - self.n_lags + 1
+        source = sum(of_lag @ padded[:, k : k + last] for k, of_lag in enumerate(weights))
         first = reach + self.lags_ - self.n_lags // 2
         source = np.array([y[a : a + n] for y, a in zip(source, first, strict=True)])
         return np.sign(source) * source**2

@@ -23,12 +23,12 @@ STILL = f"{STREAMED}, not adapting"
 AHEAD_MS = 1000 / 2048 * (LARGEST_AHEAD + MotorUnitFilter.n_lags // 2 - 1 + SEEN_AHEAD)  # at most
 
 
-def bars(real, cohort, planted, grid, real_changed, minutes, tiring):
+def bars(real, cohort, planted, grid, real_changed, minutes, tiring, forces):
     """Every bar with what was found.
 
     Parameters
     ----------
-    real, planted, grid, minutes, tiring : pandas.DataFrame
+    real, planted, grid, minutes, tiring, forces : pandas.DataFrame
         Of `adaptation.load`.
     cohort, real_changed : pandas.DataFrame
         results/robustness_cohort.csv, and the real recording of results/honest_robustness.csv.
@@ -52,7 +52,7 @@ def bars(real, cohort, planted, grid, real_changed, minutes, tiring):
             *_changes(cohort),
             *_changes(of_grid),
             *_one_recording(metrics.score_table(real_changed, ["network", "kind", "level"])),
-            *_streamed(minutes, tiring),
+            *_streamed(minutes, tiring, forces),
             *_cost(tiring),
         ]
     )
@@ -116,10 +116,11 @@ def _one_recording(scores):
         yield _bar(f"real: {kind}, {level}", "at least both peers", found, own >= best)
 
 
-def _streamed(minutes, tiring):
+def _streamed(minutes, tiring, forces):
     """Agreement by the minute beside the adaptive filter, and beside not adapting."""
     steady = tiring["contraction"] == "steady"
-    for name, table in {"steps and moves": minutes, "tiring": tiring[~steady]}.items():
+    changing = {"steps and moves": minutes, "tiring": tiring[~steady], "steps of force": forces}
+    for name, table in changing.items():
         yield _worst(f"ten minutes, {name}", table, ADAPTIVE)
         back = table[table["signal"] == "as calibrated again"]
         yield _worst(f"ten minutes, {name}, back as calibrated", back, STILL)

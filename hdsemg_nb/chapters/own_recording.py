@@ -13,18 +13,18 @@ import pandas as pd
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, NETWORKS, OURS, Run
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run, adaptive_net, muf_net
 from hdsemg_nb.decoders.fitted import channel_names, check_kind
-from hdsemg_nb.decoders.muf_net import TRAINING
 from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
-from hdsemg_nb.latency import Decoder, export
+from hdsemg_nb.latency import ending, export, load_decoder
 from hdsemg_nb.motor_units import fittable, with_units
 from hdsemg_nb.signal_check import check_signal, repair
 
 RUNS = {  # blocked folds: nothing of the training is in the test
     FILTER: Run(FILTER, 20, 20, split="blocked"),
     ADAPTIVE: Run(ADAPTIVE, 20, 20, split="blocked"),
-    OURS: Run(OURS, 40, 20, split="blocked", **TRAINING),
+    OURS: Run(OURS, 40, 20, split="blocked", **muf_net.TRAINING),
+    STREAMED: Run(STREAMED, 40, 20, split="blocked", **adaptive_net.TRAINING),
 }
 CLOSE = 0.02  # rates of agreement that differ by less are alike
 LIMITS = (
@@ -33,13 +33,13 @@ LIMITS = (
 )
 
 
-def runs(networks=(), decoder=OURS, tested_folds=None):
+def runs(networks=(), decoder=STREAMED, tested_folds=None):
     """The runs to compare, checked before anything takes time.
 
     Parameters
     ----------
     networks : sequence of str
-        Of the paper, trained under its protocol, beside the filters and MUF-Net.
+        Of the paper, trained under its protocol, beside the filters and our own.
     decoder : str
         That is to be trained on everything.
     tested_folds : int, optional
@@ -275,21 +275,23 @@ def advice(scores, decoder):
 
 
 def train_and_export(recording, run, scores, folder):
-    """Train a decoder on the whole recording, export a network, and write the card beside it.
+    """Train a decoder on the whole recording, export it, and write the card beside it.
 
     Returns
     -------
-    decoder : latency.Decoder
-        Read back from the file; a filter, which is not exported, as it was fitted.
+    decoder : latency.Decoder or latency.StreamedDecoder
+        Read back from the file; the filter as trained, which is not exported, as it was fitted.
     card : pandas.DataFrame
     """
-    began, path = perf_counter(), paths.made(folder) / "decoder.onnx"
+    began, form = perf_counter(), ending(run.network)
+    path, changed = paths.made(folder) / f"decoder{form}", "none: it is stored as it is"
     fitted = train.fit(recording, run, progress=True)
-    if run.network in NETWORKS:
-        changed = f"{100 * export(fitted, path)['onnxruntime'].flipped_share:.2f} %"
-    else:
+    if form is None:
         changed = "not exported: decodes in Python, and is fitted again in a second"
-        path.unlink(missing_ok=True)  # of an earlier call: the card would not be its own
+    elif deviations := export(fitted, path):
+        changed = f"{100 * deviations['onnxruntime'].flipped_share:.2f} %"
+    for other in {".onnx", ".npz"} - {form}:  # of an earlier call: the card is not its own
+        (folder / f"decoder{other}").unlink(missing_ok=True)
     card = {
         "decoder": f"{run.network}, window {run.window}, step {run.step} samples",
         "trained on": repr(recording),
@@ -302,8 +304,8 @@ def train_and_export(recording, run, scores, folder):
     }
     lines = [f"| {key} | {value} |" for key, value in card.items()]
     text = "\n".join(["# Decoder", "", "| | |", "|---|---|", *lines, "", LIMITS, ""])
-    paths.write_whole(path.with_suffix(".md"), text)
-    return Decoder(path) if path.exists() else fitted, pd.DataFrame({"": card})
+    paths.write_whole(folder / "decoder.md", text)
+    return load_decoder(path) if form else fitted, pd.DataFrame({"": card})
 
 
 def save_discharges(decoded, folder):

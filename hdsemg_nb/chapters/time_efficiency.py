@@ -183,15 +183,15 @@ def chain(live):
     -------
     pandas.DataFrame
         One row per device and stage of `STAGES`: whose time it is; median, 99th percentile and
-        largest in ms for each number of channels; paper_ms, NaN where the paper counts nothing (its
-        window is the whole one, W = 20).
+        largest in ms for each decoder and number of channels; paper_ms, NaN where the paper counts
+        nothing (its window is the whole one, W = 20).
     """
     kinds = {"median_ms": "median", "p99_ms": "99 %", "largest_ms": "largest"}
     table = live.rename(columns=kinds).pivot(
-        index=["device", "stage"], columns="channels", values=list(kinds.values())
+        index=["device", "stage"], columns=["network", "channels"], values=list(kinds.values())
     )
-    table = table.sort_index(axis=1, level=1, sort_remaining=False)
-    table.columns = [f"{n} ch., {kind}" for kind, n in table.columns]
+    table = table.sort_index(axis=1, level=[1, 2], sort_remaining=False)
+    table.columns = [f"{network}, {n} ch., {kind}" for kind, network, n in table.columns]
     order = pd.Series(STAGES, name="whose").rename_axis("stage").reset_index()
     table = order.merge(table.reset_index())
     paper = published.values().query("network == 'ML-DRSNet'").set_index("metric")["mean"]

@@ -1,7 +1,7 @@
 """The decoder in real time: exported, fed with a stream of samples, and timed."""
 
 from hdsemg_nb.latency.decoder import Decoder, engines
-from hdsemg_nb.latency.export import export, load_decoder
+from hdsemg_nb.latency.export import ending, export, load_decoder
 from hdsemg_nb.latency.stream import Stream
 from hdsemg_nb.latency.streamed import SampleStream, StreamedDecoder
 from hdsemg_nb.latency.timing import eager, measure, replay
@@ -12,6 +12,7 @@ __all__ = [
     "Stream",
     "StreamedDecoder",
     "eager",
+    "ending",
     "engines",
     "export",
     "load_decoder",

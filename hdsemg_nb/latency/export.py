@@ -16,17 +16,15 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from torch import nn
 
 from hdsemg_nb import paths
-from hdsemg_nb.decoders import ADAPTIVE, NETWORKS, STREAMED
-from hdsemg_nb.decoders.adaptive_filter import FittedAdaptiveFilter
-from hdsemg_nb.decoders.adaptive_net import FittedAdaptiveNet
+from hdsemg_nb.decoders import FOLLOWING, NETWORKS
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
-from hdsemg_nb.decoders.network import FittedNetwork
+from hdsemg_nb.decoders.network import Network
+from hdsemg_nb.decoders.registry import kind
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
 from hdsemg_nb.latency.streamed import StreamedDecoder
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
-FOLLOWING = (FittedAdaptiveFilter, FittedAdaptiveNet)
 MOST_COMPARED = 5000  # validation windows that tell it, evenly spaced where there are more
 
 
@@ -85,7 +83,7 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
         When the folder of the file is not there.
     """
     _check(fitted, Path(path), precision, calibration)
-    if not isinstance(fitted, FittedNetwork):
+    if fitted.run.network in FOLLOWING:
         StreamedDecoder(fitted).save(path)
         return {}
     graph = _graph(fitted)
@@ -102,6 +100,13 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     stored = {name: deviation._asdict() for name, deviation in deviations.items()}
     paths.write_whole(Path(path), _with_metadata(graph, {**facts, "deviation": stored}))
     return deviations
+
+
+def ending(network):
+    """Ending of the file that a decoder of this name is exported to; None: it cannot be."""
+    if network in FOLLOWING:
+        return ".npz"
+    return ".onnx" if issubclass(kind(network), Network) else None
 
 
 def load_decoder(path, threads=None):
@@ -127,16 +132,15 @@ def load_decoder(path, threads=None):
 
 
 def _check(fitted, path, precision, calibration):
-    if not isinstance(fitted, (FittedNetwork, *FOLLOWING)):
+    name = fitted.run.network
+    if ending(name) is None:
         raise ValueError(
-            f"{fitted.run.network} cannot be exported: `pickle` saves it; choose one of "
-            f"{(*NETWORKS, ADAPTIVE, STREAMED)}"
+            f"{name} cannot be exported: `pickle` saves it; choose one of {(*NETWORKS, *FOLLOWING)}"
         )
-    ending = ".onnx" if isinstance(fitted, FittedNetwork) else ".npz"
-    if path.suffix != ending:
-        raise ValueError(f"{path}: {fitted.run.network} is exported to a file *{ending}")
-    if ending == ".npz" and precision != "fp32":
-        raise ValueError(f"precision={precision!r}: leave it out for {fitted.run.network}")
+    if path.suffix != ending(name):
+        raise ValueError(f"{path}: {name} is exported to a file *{ending(name)}")
+    if name in FOLLOWING and precision != "fp32":
+        raise ValueError(f"precision={precision!r}: leave it out for {name}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
     if calibration < 1:

@@ -1,18 +1,22 @@
 """A decoder from a stream: recorded, decomposed, trained and exported in place."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from hdsemg_nb import cbss, latency, paths, train
-from hdsemg_nb.decoders import STREAMED, Run
-from hdsemg_nb.decoders.adaptive_net import TRAINING
+from hdsemg_nb.decoders import FOLLOWING, OURS, STREAMED, Run, adaptive_net, muf_net
 from hdsemg_nb.live.lsl import Input, Source
 from hdsemg_nb.live.session import stamp_jitter
 from hdsemg_nb.recording import Recording
 
-RUN = Run(STREAMED, 40, 20, **TRAINING)
+RUNS = {  # by the ending of the file
+    ".npz": Run(STREAMED, 40, 20, **adaptive_net.TRAINING),
+    ".onnx": Run(OURS, 40, 20, **muf_net.TRAINING),
+}
+MOST_FOLLOWED = 128  # channels: new filters take 0.4 s of a core then, 2 s with 256
 
 
 def record(seconds, source=Source(), progress=True):  # noqa: B008
@@ -65,7 +69,7 @@ def record(seconds, source=Source(), progress=True):  # noqa: B008
     return Recording(emg, fs, grid=stream.stream.grid, source=f"live, {stream.stream.name}")
 
 
-def calibrate(recording, to, run=RUN, progress=True):
+def calibrate(recording, to, run=None, progress=True):
     """Find motor units in a recording, train a decoder for them and export it.
 
     Parameters
@@ -74,8 +78,8 @@ def calibrate(recording, to, run=RUN, progress=True):
         Its discharges, if any, are not looked at.
     to : str or pathlib.Path
         The exported decoder; its folder is made.
-    run : decoders.Run
-        Default: adaptive MUF-Net.
+    run : decoders.Run, optional
+        Default: adaptive MUF-Net for a file `*.npz`, MUF-Net for `*.onnx`.
     progress : bool
         Show a progress bar.
 
@@ -88,8 +92,22 @@ def calibrate(recording, to, run=RUN, progress=True):
     ------
     cbss.NoMotorUnit
         When none is good enough.
+    ValueError
+        When `to` has another ending.
+
+    Warns
+    -----
+    UserWarning
+        When there are more than `MOST_FOLLOWED` channels for a decoder that follows the signal.
     """
-    paths.made(Path(to).parent)  # before minutes of work
+    to = Path(to)
+    if run is None and to.suffix not in RUNS:
+        raise ValueError(f"{to}: name it *{' or *'.join(RUNS)}")
+    run = run or RUNS[to.suffix]
+    if run.network in FOLLOWING and recording.n_channels > MOST_FOLLOWED:
+        late = f"{recording.n_channels} channels: new filters may not be ready in time"
+        warnings.warn(f"{late}; *.onnx trains MUF-Net, which keeps its filters", stacklevel=2)
+    paths.made(to.parent)  # before minutes of work
     found = cbss.decompose(recording, progress=progress)
     latency.export(train.fit(found.recording, run, progress=progress), to)
     return found.quality
