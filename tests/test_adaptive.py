@@ -192,6 +192,18 @@ def test_a_channel_that_dies_in_a_stream_is_left_out_at_once(planted, half):
     assert not stream.now.filter.weights_[:, 3].any()
 
 
+def test_a_flickering_channel_is_left_out_until_it_is_sound_for_a_second(planted, half):
+    stream, emg, at = AdaptiveStream(half[0]), np.tile(planted.emg, 2), 12000
+    for first in range(at, at + 3000, 600):
+        emg[3, first : first + 200] = 0
+    used = {}
+    for k in range(0, 18000, 100):
+        stream.push(emg[:, k : k + 100])
+        used[stream.n_samples] = bool(stream.now.live[3])
+    changes = [n for n in used if n > 100 and used[n] != used[n - 100]]
+    assert changes == [at + 200, at + 2600 + 2100]  # dead after 50 ms; a second after the last
+
+
 def test_a_stream_refuses_what_cannot_be_right_and_goes_on(planted, half):
     stream = AdaptiveStream(half[0])
     for bad in (planted.emg[:5, :10], np.full((16, 10), np.nan), planted.emg[0]):

@@ -139,7 +139,7 @@ class AdaptiveStream:
 
     def _keep(self, part):
         """Store samples; whether a channel died or came back."""
-        n = part.shape[1]
+        n, was = part.shape[1], self._live()
         if self._end + n > self._signal.shape[1]:
             kept = self._recent(self._memory).copy()
             self._end = kept.shape[1]
@@ -147,7 +147,6 @@ class AdaptiveStream:
         before = self._signal[:, max(self._end - 1, 0), None]
         self._signal[:, self._end : self._end + n] = part
         self._end, self.n_samples = self._end + n, self.n_samples + n
-        was = self._live()
         differs = np.diff(part, axis=1, prepend=before) != 0
         equal = differs[:, ::-1].argmax(axis=1)
         self._equal = np.where(differs.any(axis=1), equal, n + self._equal)

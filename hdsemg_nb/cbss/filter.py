@@ -106,7 +106,8 @@ def extended_covariance(products, n_judged=None):
         _block_toeplitz(products[:n_judged]) if n_judged else covariance
     )
     added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
-    return covariance + np.eye(len(covariance)) * added
+    covariance.flat[:: len(covariance) + 1] += added
+    return covariance
 
 
 def _block_toeplitz(products):
@@ -209,10 +210,10 @@ class MotorUnitFilter:
         padded = np.zeros((len(emg), n + 2 * reach), dtype=np.float32)
         padded[:, reach : reach + n] = emg - self.mean_
         weights = np.ascontiguousarray(np.moveaxis(self.weights_, 2, 0), dtype=np.float32)
-        last = padded.shape[1] - self.n_lags + 1
-        source = sum(of_lag @ padded[:, k : k + last] for k, of_lag in enumerate(weights))
         first = reach + self.lags_ - self.n_lags // 2
-        source = np.array([y[a : a + n] for y, a in zip(source, first, strict=True)])
+        low, high = first.min(), first.max() + n
+        source = sum(of_lag @ padded[:, low + k : high + k] for k, of_lag in enumerate(weights))
+        source = np.array([y[a : a + n] for y, a in zip(source, first - low, strict=True)])
         return np.sign(source) * source**2
 
     def check(self, emg):

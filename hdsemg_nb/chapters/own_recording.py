@@ -54,7 +54,7 @@ def runs(networks=(), decoder=STREAMED, tested_folds=None):
     ValueError
         When a name or a number cannot be right.
     """
-    names = dict.fromkeys([*RUNS, *networks, decoder])
+    names = [*RUNS, *networks, decoder]
     known = {name: RUNS.get(name) or Run(name, 60, 20, split="blocked") for name in names}
     return {name: replace(run, tested_folds=tested_folds) for name, run in known.items()}
 
@@ -283,9 +283,8 @@ def train_and_export(recording, run, scores, folder):
         Read back from the file; the filter as trained, which is not exported, as it was fitted.
     card : pandas.DataFrame
     """
-    began, form = perf_counter(), ending(run.network)
-    path, changed = paths.made(folder) / f"decoder{form}", "none: it is stored as it is"
-    fitted = train.fit(recording, run, progress=True)
+    began, form, changed = perf_counter(), ending(run.network), "none: it is stored as it is"
+    path, fitted = paths.made(folder) / f"decoder{form}", train.fit(recording, run, progress=True)
     if form is None:
         changed = "not exported: decodes in Python, and is fitted again in a second"
     elif deviations := export(fitted, path):
