@@ -192,6 +192,48 @@ def test_a_channel_that_dies_in_a_stream_is_left_out_at_once(planted, half):
     assert not stream.now.filter.weights_[:, 3].any()
 
 
+def recall(recording, found, first, last):
+    """Share of the discharges between two samples that were found within a millisecond."""
+    pairs = zip(recording.discharges, found, strict=True)
+    inside = [(a[(a >= first) & (a < last)], b) for a, b in pairs]
+    return np.mean(
+        [(np.abs(a[:, None] - b).min(axis=1, initial=99) <= 2).mean() for a, b in inside]
+    )
+
+
+@pytest.mark.parametrize("size", [3, 8])
+def test_a_burst_on_all_channels_is_not_adapted_to(planted, half, size):
+    emg = np.tile(planted.emg, 2)
+    emg[:, 9000:9300] *= size
+    found = streamed(AdaptiveStream(half[0]), emg, 200)
+    assert recall(planted, found, 9500, planted.n_samples - 60) > 0.97
+    assert recall(planted, half[0].decode(emg[:, : planted.n_samples]), 9500, 16000) > 0.97
+    cleaned, n = half[0].without_artefacts(emg, half[0].sound)
+    assert 32768 - 500 < n < 32768 - 200 and (cleaned[:, :8900] == emg[:, :8900]).all()
+    louder, n = half[0].without_artefacts(5 * planted.emg, half[0].sound)  # a stronger contraction
+    assert n == planted.n_samples
+
+
+@pytest.mark.parametrize("at", [0, 3000])
+def test_channels_that_die_before_the_first_adaptation_are_left_out(planted, half, at):
+    emg = planted.emg.copy()
+    emg[[1, 6, 11], at:] = 0
+    stream = AdaptiveStream(half[0])
+    found = streamed(stream, emg[:, :10000], 100)
+    assert not stream.now.live[[1, 6, 11]].any() and recall(planted, found, at + 300, 9900) > 0.95
+
+
+def test_a_state_of_another_training_is_refused(planted, half):
+    other = AdaptiveStream(AdaptiveFilter().fit(planted))
+    with pytest.raises(ValueError, match="state is of another training"):
+        AdaptiveStream(half[0]).restore(other.state)
+
+
+def test_a_signal_in_millivolts_is_refused(planted, half):
+    with pytest.raises(ValueError, match="mV or V in place of uV"):
+        half[0].adapt(planted.emg / 1000)
+
+
 def test_a_flickering_channel_is_left_out_until_it_is_sound_for_a_second(planted, half):
     stream, emg, at = AdaptiveStream(half[0]), np.tile(planted.emg, 2), 12000
     for first in range(at, at + 3000, 600):

@@ -225,7 +225,7 @@ def test_a_wrong_channel_count_is_refused_and_the_stream_goes_on(decoder, two_un
 
 
 def test_another_sampling_rate_is_refused_at_the_start(decoder):
-    with pytest.raises(ValueError, match="fs=2000 Hz, but the network was trained at 2048"):
+    with pytest.raises(ValueError, match="fs=2000 Hz, but the decoder was trained at 2048"):
         decoder.stream(2000)
 
 

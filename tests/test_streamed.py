@@ -81,6 +81,8 @@ def test_a_damaged_file_and_a_wrong_name_are_refused(fitted, loaded, two_units, 
     np.savez(tmp_path / "cut.npz", **{"filter.weights_": np.ones(3)})
     with pytest.raises(ValueError, match=r"cut\.npz was not written by this version"):
         latency.load_decoder(tmp_path / "cut.npz")
+    (tmp_path / "named.onnx").write_bytes(whole)
+    assert latency.load_decoder(tmp_path / "named.onnx").network == STREAMED
     with pytest.raises(FileNotFoundError):
         latency.load_decoder(tmp_path / "none.npz")
     with pytest.raises(ValueError, match=r"adaptive MUF-Net is exported to a file \*\.npz"):
@@ -114,6 +116,25 @@ def test_bad_channels_are_left_out_and_named_up_to_a_third(loaded, two_units):
     assert all("out of range: row 1, column 3" in one for one in problems)
     for found, times in zip(of_units(decisions), of_units(clean), strict=True):
         assert len(set(found) ^ set(times)) < 0.1 * len(times)
+
+
+def test_channels_that_were_dead_in_the_training_are_not_checked(two_units):
+    emg = two_units.emg.copy()
+    emg[[3, 4]] = 0
+    with pytest.warns(UserWarning, match="left out of the filters"):
+        one = train.fit(dataclasses.replace(two_units, emg=emg), Run(ADAPTIVE, 40, 20))
+    stream = latency.StreamedDecoder(one).stream(2048)
+    assert not any(d.problem for d in pushed(stream, two_units.emg))
+    with pytest.raises(ValueError, match="8192 samples have come: restore a new stream"):
+        stream.restore(stream.state)
+
+
+def test_more_dead_channels_than_can_be_left_out_are_withheld_and_said_so(loaded, two_units):
+    emg = two_units.emg.copy()
+    emg[:5, 2000:] = 0
+    decisions = pushed(loaded.stream(2048), emg)
+    assert decisions[-1].problem.endswith("withheld: 5 of 16 channels are bad, at most 4 may be")
+    assert not any(d.discharges for d in decisions if d.start > 2200)
 
 
 def test_a_gap_costs_its_own_discharges_alone(loaded, two_units):

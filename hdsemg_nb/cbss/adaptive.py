@@ -1,10 +1,12 @@
 """The motor-unit filter that follows the signal of the moment, without labels."""
 
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import replace
 
 import numpy as np
 import scipy.linalg
 
+from hdsemg_nb.cbss.adapted import Adapted, separation
 from hdsemg_nb.cbss.filter import (
     MotorUnitFilter,
     extended_covariance,
@@ -21,51 +23,14 @@ PRIOR_S = 5.0  # the covariance of the training counts as so many seconds of the
 PRIOR_DISCHARGES = 20  # the action potential of the training counts as so many discharges
 CHANGED = 0.85  # mean source at the discharges below which the action potential has changed
 IRREGULAR = 0.5  # coefficient of variation of the intervals; motor units have 0.1 to 0.3
+LOOSE = 0.05  # of the mean variance, white, that a filter for a lost unit expects besides
 SIMILAR = 0.85  # cosine between an action potential and what it was taken for before
 MOVES = (-1, -0.5, 0, 0.5, 1)  # of the grid, in interelectrode distances
 MOVE_S = 20.0  # of the signal in which the place of the grid is looked for
+TOO_SMALL = 1 / 200  # of a typical piece of the training: a signal in mV is 1 / 1000 of it
+BURST = 3.0  # times as large as usual: an artefact, when it comes on most channels
 PIECE = 40  # samples in which the size of a signal is told
 PASSES = 3  # of finding discharges and averaging over them
-
-
-@dataclass(frozen=True, eq=False)
-class Adapted:
-    """Filters made for the signal of the moment.
-
-    Parameters
-    ----------
-    filter : MotorUnitFilter
-    averages : numpy.ndarray, shape (motor units, channels, n_lags)
-        Action potentials that the filters look for.
-    lost : numpy.ndarray of bool, shape (motor units,)
-        Units that the filters do not find: silent, or changed too much to be told from others.
-        They are decoded with the threshold of the training; few discharges mean nothing there.
-    live : numpy.ndarray of bool, shape (channels,)
-        Channels that are used.
-    classes : numpy.ndarray, shape (motor units, 2)
-        Mean heights of the two classes of peaks, noise and discharges.
-    found : sequence of numpy.ndarray of int64
-        Discharges of each motor unit in the signal that was adapted to.
-    """
-
-    filter: MotorUnitFilter
-    averages: np.ndarray
-    lost: np.ndarray
-    live: np.ndarray
-    classes: np.ndarray
-    found: tuple = ()
-
-    def or_else(self, other, instead=False):
-        """These filters; those of another adaptation for units that are lost to this one alone.
-
-        And for the units `instead`, bool of shape (motor units,).
-        """
-        taken = self.lost & ~other.lost | instead
-        for name in ("weights_", "thresholds_"):
-            getattr(self.filter, name)[taken] = getattr(other.filter, name)[taken]
-        self.averages[taken], self.classes[taken] = other.averages[taken], other.classes[taken]
-        found = tuple((self, other)[k].found[unit] for unit, k in enumerate(taken.astype(int)))
-        return replace(self, lost=np.where(taken, other.lost, self.lost), found=found)
 
 
 class AdaptiveFilter(MotorUnitFilter):
@@ -84,8 +49,10 @@ class AdaptiveFilter(MotorUnitFilter):
     * A unit whose upper class is on average below `CHANGED` no longer looks as in the training: its
       filter cancels what it does not expect. Where its discharges are regular and their mean is
       similar to the action potential before (`IRREGULAR`, `SIMILAR`), that mean takes its place
-      (the training's counts as `PRIOR_DISCHARGES`) and they are looked for again. Else the unit is
-      lost: silent, or changed too much to be told from others.
+      (the training's counts as `PRIOR_DISCHARGES`) and they are looked for again. Where not, it is
+      looked for so with a filter that relies less on small differences (`LOOSE`), and with what was
+      found again with its own. Else the unit is lost: silent, or changed too much to be told from
+      others.
     * When two units or more are lost, `adapt` looks for them as a grid moved by up to one electrode
       would record them.
 
@@ -141,6 +108,12 @@ class AdaptiveFilter(MotorUnitFilter):
         """Channels with a weight in the training, shape (channels,)."""
         return self.weights_.any(axis=(0, 2))
 
+    @property
+    def fingerprint(self):
+        """What tells this training from others."""
+        content = (self.weights_, self.products_, self.averages_)
+        return hashlib.sha1(b"".join(one.tobytes() for one in content)).hexdigest()
+
     def decode(self, emg):
         """Find the discharges in a signal, with filters adapted to the whole of it.
 
@@ -158,40 +131,82 @@ class AdaptiveFilter(MotorUnitFilter):
         """
         return self.adapt(emg).filter.decode(emg)
 
-    def unadapted(self):
-        """The filters of the training as `Adapted`."""
-        linear = self._with(self.weights_.copy())
-        lost = np.zeros(len(self.weights_), dtype=bool)
-        return Adapted(linear, self.averages_.copy(), lost, self.sound, self.classes_.copy())
+    def unadapted(self, live=None):
+        """The filters of the training as `Adapted`; `live`: without the other channels."""
+        linear, lost = self._with(self.weights_.copy()), np.zeros(len(self.weights_), dtype=bool)
+        if live is not None:
+            factor = scipy.linalg.cho_factor(self.covariance(0, 0, live))
+            linear.weights_ = separation(factor, self.averages_, live)
+        live = self.sound if live is None else live
+        return Adapted(linear, self.averages_.copy(), lost, live, self.classes_.copy())
+
+    def without_artefacts(self, emg, live):
+        """The signal, and its mean where a burst stands out from it on most channels.
+
+        In pieces of `PIECE` samples: `BURST` times as large as is usual in the training, and in
+        the signal itself.
+
+        Returns
+        -------
+        numpy.ndarray, shape (channels, samples)
+        int
+            Samples that are left.
+        """
+        whole = emg.shape[1] // PIECE * PIECE
+        if not (whole and live.any()):
+            return emg, emg.shape[1]
+        sizes = np.ptp(emg[live, :whole].reshape(live.sum(), -1, PIECE), axis=2)
+        sizes = np.median(sizes / self.typical_[live, None], axis=0)
+        burst = sizes > BURST * max(1, np.median(sizes))
+        if not burst.any():
+            return emg, emg.shape[1]
+        burst = np.convolve(burst, (1, 1, 1), "same") > 0  # with what is beside it
+        at = np.repeat(burst, PIECE)
+        emg = emg.copy()
+        emg[:, :whole][:, at] = self.mean_
+        return emg, emg.shape[1] - int(at.sum())
 
     def adapt(self, emg):
         """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
         self.check(emg)
         live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
+        if live.any() and (np.ptp(emg, axis=1) < TOO_SMALL * self.typical_)[live].all():
+            raise ValueError(
+                "emg is 200 times smaller than in the training: mV or V in place of uV?"
+            )
+        emg, n_samples = self.without_artefacts(emg, live)
         products = lag_products(emg - self.mean_, self.n_lags)
-        factor = self.factor(products, emg.shape[1], live)
-        now = self.follow(emg, live, factor)
+        covariance = self.covariance(products, n_samples, live)
+        now = self.follow(emg, live, covariance)
         if self.grid_ is None or now.lost.sum() < 2:
             return now
-        return now.or_else(self._moved(emg, live, factor, now.lost))
+        return now.or_else(self._moved(emg, live, covariance, now.lost))
 
-    def _moved(self, emg, live, factor, lost):
+    def _moved(self, emg, live, covariance, lost):
         """Lost units as a grid at another place would record them.
 
         The place is the one where most of them are found. The grid moves as a whole: what is found
         where not more than half of them are, or one alone, is not believed.
         """
-        last, most, best = emg[:, -round(MOVE_S * self.fs_) :], max(1, lost.sum() / 2), None
-        for move in move_matrices(self.grid_, MOVES):
-            averages = np.einsum("cd,udl->ucl", move, self.averages_)
-            found = (~self.follow(last, live, factor, averages, lost, passes=0).lost).sum()
-            if found > most:
-                most, best = found, averages
-        return self.follow(emg, live, factor, best, lost)
+        last, found = emg[:, -round(MOVE_S * self.fs_) :], []
+        moves, factor = move_matrices(self.grid_, MOVES), scipy.linalg.cho_factor(covariance)
+        moved = [np.einsum("cd,udl->ucl", move, self.averages_) for move in moves]
+        for averages in moved:
+            found.append((~self._refined(last, live, factor, averages, lost, passes=0).lost).sum())
+        averages = moved[np.argmax(found)]
+        now = self._refined(emg, live, factor, averages, lost)
+        left = now.lost & lost
+        if left.any():
+            now = now.or_else(self._loosely(emg, live, covariance, averages, left))
+        believed = (~now.lost).sum() > max(1, lost.sum() / 2)
+        return now if believed else replace(now, lost=np.ones(len(lost), bool))
 
-    def factor(self, products, n_samples, live, n_judged=None):
-        """`covariance`, factored by `scipy.linalg.cho_factor`; parameters as there."""
-        return scipy.linalg.cho_factor(self.covariance(products, n_samples, live, n_judged))
+    def _loosely(self, emg, live, covariance, averages, lost):
+        """Lost units by filters that rely less on small differences, then by their own."""
+        loose = covariance + LOOSE * covariance.diagonal().mean() * np.eye(len(covariance))
+        about = self._refined(emg, live, scipy.linalg.cho_factor(loose), averages, lost)
+        found = lost & ~about.lost
+        return self.follow(emg, live, covariance, about.averages, found) if found.any() else about
 
     def covariance(self, products, n_samples, live, n_judged=None):
         """Covariance of the live channels: of the moment and of the training.
@@ -221,7 +236,7 @@ class AdaptiveFilter(MotorUnitFilter):
         mixed = (products + prior * self.products_) / (n_samples + prior)
         return extended_covariance(mixed[:, live][:, :, live], n_judged)
 
-    def follow(self, emg, live, factor, averages=None, looked_for=None, passes=PASSES):
+    def follow(self, emg, live, covariance, averages=None, looked_for=None):
         """Filters for a signal whose covariance is known.
 
         Parameters
@@ -229,24 +244,27 @@ class AdaptiveFilter(MotorUnitFilter):
         emg : numpy.ndarray, shape (channels, samples)
             In uV: thresholds and action potentials are taken from it.
         live : numpy.ndarray of bool, shape (channels,)
-        factor : tuple
-            Of `factor`.
+        covariance : numpy.ndarray
+            Of `covariance`.
         averages : numpy.ndarray, optional
             Action potentials to begin with; default those of the training.
         looked_for : numpy.ndarray of bool, shape (motor units,), optional
             Default all; the others count as lost, without filters.
-        passes : int
-            Action potentials are averaged anew at most so often.
 
         Returns
         -------
         Adapted
         """
-        before = self.averages_ if averages is None else averages
+        averages = self.averages_ if averages is None else averages
+        looked_for = np.ones(len(averages), bool) if looked_for is None else looked_for
+        return self._refined(emg, live, scipy.linalg.cho_factor(covariance), averages, looked_for)
+
+    def _refined(self, emg, live, factor, before, looked_for, passes=PASSES):
+        """`follow` with one factored covariance; action potentials averaged anew `passes` times."""
         averages, classes = before.copy(), np.zeros((len(before), 2))
         changed, found = np.zeros(len(before), bool), [np.empty(0, np.int64)] * len(before)
         linear = self._with(np.zeros(before.shape))
-        units = np.arange(len(before)) if looked_for is None else np.flatnonzero(looked_for)
+        units = np.flatnonzero(looked_for)
         for left in range(passes, -1, -1):
             part = self._with(separation(factor, averages[units], live), units)
             linear.weights_[units] = part.weights_
@@ -320,25 +338,3 @@ class AdaptiveFilter(MotorUnitFilter):
             return None
         n = len(times)
         return (PRIOR_DISCHARGES * self.averages_[unit] + n * mean) / (PRIOR_DISCHARGES + n)
-
-
-def separation(factor, averages, live):
-    """Filters from the factored covariance of the live channels, which have 0 elsewhere.
-
-    Parameters
-    ----------
-    factor : tuple
-        Of `scipy.linalg.cho_factor`.
-    averages : numpy.ndarray, shape (motor units, channels, n_lags)
-    live : numpy.ndarray of bool, shape (channels,)
-
-    Returns
-    -------
-    numpy.ndarray, shape (motor units, channels, n_lags)
-        Each has the output 1 at its average.
-    """
-    known, weights = averages[:, live].reshape(len(averages), -1), np.zeros(averages.shape)
-    filters = scipy.linalg.cho_solve(factor, known.T).T
-    filters /= (filters * known).sum(axis=1, keepdims=True)
-    weights[:, live] = filters.reshape(len(averages), -1, averages.shape[2])
-    return weights

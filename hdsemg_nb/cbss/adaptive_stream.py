@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from hdsemg_nb.cbss.adaptive import Adapted
+from hdsemg_nb.cbss.adapted import Adapted
 from hdsemg_nb.cbss.filter import lag_products
 from hdsemg_nb.cbss.strayed import strayed
 
@@ -88,10 +88,19 @@ class AdaptiveStream:
         now = self.now
         learnt = {name: getattr(now, name) for name in ("averages", "lost", "live", "classes")}
         learnt |= dict(weights=now.filter.weights_, thresholds=now.filter.thresholds_)
+        learnt["training"] = np.array(self.adaptive.fingerprint)
         return {**learnt, "products": np.asarray(self._products), "counted": self._counted}
 
     def restore(self, state):
-        """Begin with what another stream of the same filter has learnt; sample 0 is next."""
+        """Begin with what another stream of the same filter has learnt; sample 0 is next.
+
+        Raises
+        ------
+        ValueError
+            When the state is of another training.
+        """
+        if str(state.get("training")) != self.adaptive.fingerprint:
+            raise ValueError("state is of another training: give a stream the state of its decoder")
         self.reset()
         self._products, self._counted = np.asarray(state["products"]), float(state["counted"])
         linear = self.now.filter
@@ -195,7 +204,9 @@ class AdaptiveStream:
             recent, live = self._recent(self._memory).copy(), self._live()
             state = self._products, self._counted, self.now.averages
             self._coming = _BESIDE.submit(self._learnt, recent, live, *state)
-        if died and self.n_samples >= self._period:
+        if died and self.n_samples < self._period and self._live().any():
+            self.now = self.adaptive.unadapted(self._live())  # too little signal to adapt to
+        elif died:
             self._take()
             state = self._products, self._counted, self.now.averages
             self.now = self._adapted(self._recent(self._memory), self._live(), *state) or self.now
@@ -213,10 +224,10 @@ class AdaptiveStream:
 
     def _learnt(self, recent, live, products, counted, averages):
         """Covariance with the last period of the recent signal, and filters made with it."""
-        kept = np.exp(-PERIOD_S / MEMORY_S)
-        period = recent[:, -self._period :] - self.adaptive.mean_
-        products = kept * products + lag_products(period, self.adaptive.n_lags)
-        counted = kept * counted + self._period
+        kept, adaptive = np.exp(-PERIOD_S / MEMORY_S), self.adaptive
+        period, n_samples = adaptive.without_artefacts(recent[:, -self._period :], live)
+        products = kept * products + lag_products(period - adaptive.mean_, adaptive.n_lags)
+        counted = kept * counted + n_samples
         return products, counted, self._adapted(recent, live, products, counted, averages)
 
     def _adapted(self, recent, live, products, counted, averages):
@@ -224,11 +235,14 @@ class AdaptiveStream:
         adaptive = self.adaptive
         if not live.any():
             return None
-        factor = adaptive.factor(products, counted, live, adaptive.n_lags // 2)
-        now = adaptive.follow(recent, live, factor, averages)
+        recent, _ = adaptive.without_artefacts(recent, live)
+        covariance = adaptive.covariance(products, counted, live, adaptive.n_lags // 2)
+        now = adaptive.follow(recent, live, covariance, averages)
         away = strayed(adaptive, now, recent.shape[1])
         if now.lost.any() or away.any():
-            now = now.or_else(adaptive.follow(recent, live, factor, None, now.lost | away), away)
+            now = now.or_else(
+                adaptive.follow(recent, live, covariance, None, now.lost | away), away
+            )
         return now
 
 

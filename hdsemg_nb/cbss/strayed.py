@@ -15,7 +15,7 @@ def strayed(adaptive, now, n_samples):
     Parameters
     ----------
     adaptive : cbss.AdaptiveFilter
-    now : cbss.adaptive.Adapted
+    now : cbss.adapted.Adapted
     n_samples : int
         Length of the signal that it was adapted to.
 

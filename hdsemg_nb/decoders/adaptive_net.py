@@ -80,7 +80,7 @@ def candidates(sources, now, first=0):
     ----------
     sources : numpy.ndarray, shape (motor units, samples)
         Of the filters of the moment.
-    now : cbss.adaptive.Adapted
+    now : cbss.adapted.Adapted
     first : int
         Peaks before this sample are left out.
 

@@ -127,7 +127,9 @@ def load_decoder(path, threads=None):
     ValueError
         When the file is damaged or was not written by this version of `export`.
     """
-    is_network = Path(path).suffix == ".onnx"
+    with Path(path).open("rb") as file:
+        is_archive = file.read(2) == b"PK"
+    is_network = Path(path).suffix == ".onnx" and not is_archive
     return Decoder(path, threads=threads) if is_network else StreamedDecoder.read(path)
 
 

@@ -72,10 +72,11 @@ class CheckedStream:
     def __init__(self, decoder, fs, jitter, longest):
         if fs != decoder.fs:
             raise ValueError(
-                f"fs={fs} Hz, but the network was trained at {decoder.fs} Hz: resample the stream "
-                "or train a network for it"
+                f"fs={fs} Hz, but the decoder was trained at {decoder.fs} Hz: resample the stream "
+                "or train a decoder for it"
             )
         self.decoder, self.jitter = decoder, jitter
+        self.used = np.ones(len(decoder.channels), dtype=bool)  # channels that are checked
         self.n_samples = 0  # received so far
         self._flat = max(FLAT_SAMPLES, round(FLAT_MS * fs / 1000))
         # the last window and the samples before it with which its first can be flat; each sample is
@@ -129,7 +130,7 @@ class CheckedStream:
         n_channels = len(self._ring)
         if chunk.ndim != 2 or len(chunk) != n_channels:
             raise ValueError(
-                f"chunk has shape {chunk.shape}, expected ({n_channels}, samples): the network "
+                f"chunk has shape {chunk.shape}, expected ({n_channels}, samples): the decoder "
                 f"takes {n_channels} channels, from {self.decoder.channels[0]!r} to "
                 f"{self.decoder.channels[-1]!r}"
             )
@@ -194,7 +195,10 @@ class CheckedStream:
         signal = self._ring[:, at : at + self._length][:, -(n + self._flat - 1) :]
         window = signal[:, -n:]
         bad, problem = self._problem(window, _flat(signal, self._flat))
-        if self._off_rate or bad.mean() > self.most_bad:
+        n_bad, n_used, most = bad.sum(), self.used.sum(), int(self.most_bad * self.used.sum())
+        if most < n_bad < n_used:
+            problem += f"; withheld: {n_bad} of {n_used} channels are bad, at most {most} may be"
+        if self._off_rate or n_bad > most:
             return None, problem
         if bad.any():
             window = np.where(bad[:, None], self.decoder.mean_uv, window)
@@ -212,6 +216,7 @@ class CheckedStream:
             "dead or saturated": flat,
             "too small (mV or V in place of uV?)": small,
         }
+        kinds = {kind: mask & self.used for kind, mask in kinds.items()}
         words = [f"{kind}: {self._names(mask)}" for kind, mask in kinds.items() if mask.any()]
         if self._repeated:
             words.append(f"{self._repeated} samples came again: dropped")
@@ -220,7 +225,7 @@ class CheckedStream:
         return np.any(list(kinds.values()), axis=0), "; ".join(words)
 
     def _names(self, mask):
-        if mask.all():
+        if mask[self.used].all():
             return "all channels"
         return ", ".join(self.decoder.channels[k] for k in np.flatnonzero(mask))
 

@@ -155,7 +155,7 @@ class SampleStream(CheckedStream):
 
     def __init__(self, decoder, fs, jitter=0.1):
         super().__init__(decoder, fs, jitter, LONGEST)
-        self.following = decoder.fitted.stream()
+        self.following, self.used = decoder.fitted.stream(), decoder.fitted.filter.sound
 
     @property
     def state(self):
@@ -163,7 +163,15 @@ class SampleStream(CheckedStream):
         return self.following.state
 
     def restore(self, state):
-        """Begin with what another stream has learnt; before the first sample."""
+        """Begin with what another stream of the decoder has learnt, before the first sample.
+
+        Raises
+        ------
+        ValueError
+            When a sample has come, or the state is of another training.
+        """
+        if self.n_samples:
+            raise ValueError(f"{self.n_samples} samples have come: restore a new stream")
         self.following.restore(state)
 
     def flush(self):

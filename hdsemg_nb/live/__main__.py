@@ -5,6 +5,8 @@ import argparse
 from hdsemg_nb import live
 from hdsemg_nb.datasets import fetch_sample, load
 from hdsemg_nb.latency import load_decoder
+from hdsemg_nb.live.calibration import prepared
+from hdsemg_nb.live.log import check_empty
 from hdsemg_nb.signal_check import check_signal
 
 
@@ -33,7 +35,10 @@ def main():
         recording = fetch_sample() if given.replay == "sample" else load(given.replay)
         return live.send(recording, name, given.chunk, given.minutes)
     source = live.Source(given.name, given.type, given.source_id, given.host)
+    if given.log:
+        check_empty(given.log)  # before minutes of work
     if given.calibrate is not None:
+        prepared(given.to)
         recording = live.record(given.calibrate, source)
         channels, notes = check_signal(recording)
         bad = channels.query("problem != ''").set_index("channel")["problem"]

@@ -69,6 +69,14 @@ def record(seconds, source=Source(), progress=True):  # noqa: B008
     return Recording(emg, fs, grid=stream.stream.grid, source=f"live, {stream.stream.name}")
 
 
+def prepared(to):
+    """The run that `calibrate` carries out for a file, whose folder is made."""
+    if Path(to).suffix not in RUNS:
+        raise ValueError(f"{to}: name it *{' or *'.join(RUNS)}")
+    paths.made(Path(to).parent)
+    return RUNS[Path(to).suffix]
+
+
 def calibrate(recording, to, run=None, progress=True):
     """Find motor units in a recording, train a decoder for them and export it.
 
@@ -100,14 +108,11 @@ def calibrate(recording, to, run=None, progress=True):
     UserWarning
         When there are more than `MOST_FOLLOWED` channels for a decoder that follows the signal.
     """
-    to = Path(to)
-    if run is None and to.suffix not in RUNS:
-        raise ValueError(f"{to}: name it *{' or *'.join(RUNS)}")
-    run = run or RUNS[to.suffix]
+    run = run or prepared(to)
     if run.network in FOLLOWING and recording.n_channels > MOST_FOLLOWED:
         late = f"{recording.n_channels} channels: new filters may not be ready in time"
         warnings.warn(f"{late}; *.onnx trains MUF-Net, which keeps its filters", stacklevel=2)
-    paths.made(to.parent)  # before minutes of work
+    paths.made(Path(to).parent)  # before minutes of work
     found = cbss.decompose(recording, progress=progress)
     latency.export(train.fit(found.recording, run, progress=progress), to)
     return found.quality

@@ -36,8 +36,7 @@ class Log:
     def __init__(self, folder, decoder, stream):
         folder = paths.made(Path(folder))
         self._decoder, self._learnt = decoder, folder / LEARNT
-        if (folder / EMG).exists():
-            raise ValueError(f"{folder} holds a log: choose another folder")
+        check_empty(folder)
         facts = {
             name: getattr(decoder, name) for name in ("network", "fs", "channels", "motor_units")
         }
@@ -70,6 +69,12 @@ class Log:
             file.close()
         if state is not None:
             self._decoder.save(self._learnt, state)
+
+
+def check_empty(folder):
+    """Refuse a folder that holds a log."""
+    if (Path(folder) / EMG).exists():
+        raise ValueError(f"{folder} holds a log: choose another folder")
 
 
 def read_log(folder):

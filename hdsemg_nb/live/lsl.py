@@ -62,7 +62,9 @@ class Source(NamedTuple):
         found = pylsl().resolve_bypred(query, 2, OTHERS_S) or first
         if len(found) > 1:
             each = [f"{s.name()!r} from {s.hostname()!r}, id {s.source_id()!r}" for s in found]
-            raise ValueError(f"{len(found)} streams have {query}: {each}; give source id or host")
+            raise ValueError(
+                f"{len(found)} streams have {query}: {each}; give name (--name), source id or host"
+            )
         return found[0]
 
 

@@ -140,6 +140,8 @@ class Session:
         -------
         list of Samples, Discharge, Rates and Event
         """
+        if not len(stamps):
+            return []
         self._zero = stamps[0] if self._zero is None else self._zero
         off = (stamps - self._zero) * self.fs - self.next - np.arange(len(stamps))
         steps = np.diff(off, prepend=0)
