@@ -22,13 +22,14 @@ from hdsemg_nb.segment import spike_triggered_average
 PRIOR_S = 5.0  # the covariance of the training counts as so many seconds of the signal
 PRIOR_DISCHARGES = 20  # the action potential of the training counts as so many discharges
 CHANGED = 0.85  # mean source at the discharges below which the action potential has changed
+TOO_HIGH = 2.0  # and above which they are no discharges, but a burst
 IRREGULAR = 0.5  # coefficient of variation of the intervals; motor units have 0.1 to 0.3
 LOOSE = 0.05  # of the mean variance, white, that a filter for a lost unit expects besides
 SIMILAR = 0.85  # cosine between an action potential and what it was taken for before
 MOVES = (-1, -0.5, 0, 0.5, 1)  # of the grid, in interelectrode distances
 MOVE_S = 20.0  # of the signal in which the place of the grid is looked for
 TOO_SMALL = 1 / 200  # of a typical piece of the training: a signal in mV is 1 / 1000 of it
-BURST = 3.0  # times as large as usual: an artefact, when it comes on most channels
+BURST = 6.0  # times as large as usual: an artefact when it comes on most channels; EMG reaches 4
 PIECE = 40  # samples in which the size of a signal is told
 PASSES = 3  # of finding discharges and averaging over them
 
@@ -271,7 +272,7 @@ class AdaptiveFilter(MotorUnitFilter):
             classes[units], linear.thresholds_[units], times = self._judged(part.source(emg), units)
             for unit, its in zip(units, times, strict=True):
                 found[unit] = its
-            lost, new = classes[:, 1] < CHANGED, {}
+            lost, new = (classes[:, 1] < CHANGED) | (classes[:, 1] > TOO_HIGH), {}
             for unit in units[(lost | changed)[units]]:
                 new[unit] = self._average(emg, found[unit], unit, before[unit], live)
             new = {unit: average for unit, average in new.items() if average is not None}
