@@ -132,14 +132,16 @@ class AdaptiveFilter(MotorUnitFilter):
         """
         return self.adapt(emg).filter.decode(emg)
 
-    def unadapted(self, live=None):
-        """The filters of the training as `Adapted`; `live`: without the other channels."""
+    def unadapted(self):
+        """The filters of the training as `Adapted`."""
         linear, lost = self._with(self.weights_.copy()), np.zeros(len(self.weights_), dtype=bool)
-        if live is not None:
-            factor = scipy.linalg.cho_factor(self.covariance(0, 0, live))
-            linear.weights_ = separation(factor, self.averages_, live)
-        live = self.sound if live is None else live
-        return Adapted(linear, self.averages_.copy(), lost, live, self.classes_.copy())
+        return Adapted(linear, self.averages_.copy(), lost, self.sound, self.classes_.copy())
+
+    def without_dead(self, now, covariance, live):
+        """`Adapted` filters as they are, for the live channels alone and their covariance."""
+        linear = self._with(separation(scipy.linalg.cho_factor(covariance), now.averages, live))
+        linear.thresholds_ = now.filter.thresholds_
+        return replace(now, filter=linear, live=live)
 
     def without_artefacts(self, emg, live):
         """The signal, and its mean where a burst stands out from it on most channels.

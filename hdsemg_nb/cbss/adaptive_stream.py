@@ -204,12 +204,14 @@ class AdaptiveStream:
             recent, live = self._recent(self._memory).copy(), self._live()
             state = self._products, self._counted, self.now.averages
             self._coming = _BESIDE.submit(self._learnt, recent, live, *state)
-        if died and self.n_samples < self._period and self._live().any():
-            self.now = self.adaptive.unadapted(self._live())  # too little signal to adapt to
-        elif died:
+        live = self._live()
+        if died and self.n_samples >= self._period:
             self._take()
             state = self._products, self._counted, self.now.averages
-            self.now = self._adapted(self._recent(self._memory), self._live(), *state) or self.now
+            self.now = self._adapted(self._recent(self._memory), live, *state) or self.now
+        elif died and live.any():  # too little signal to adapt to
+            covariance = self.adaptive.covariance(self._products, self._counted, live)
+            self.now = self.adaptive.without_dead(self.now, covariance, live)
 
     def _take(self):
         """Use the filters that were begun, waiting for them."""
@@ -239,10 +241,9 @@ class AdaptiveStream:
         covariance = adaptive.covariance(products, counted, live, adaptive.n_lags // 2)
         now = adaptive.follow(recent, live, covariance, averages)
         away = strayed(adaptive, now, recent.shape[1])
-        if now.lost.any() or away.any():
-            now = now.or_else(
-                adaptive.follow(recent, live, covariance, None, now.lost | away), away
-            )
+        missed = now.lost | away
+        if missed.any():
+            now = now.or_else(adaptive.follow(recent, live, covariance, None, missed), away)
         return now
 
 
