@@ -152,22 +152,20 @@ class AdaptiveFilter(MotorUnitFilter):
         Returns
         -------
         numpy.ndarray, shape (channels, samples)
-        int
+        numpy.ndarray of bool, shape (samples,)
             Samples that are left.
         """
-        whole = emg.shape[1] // PIECE * PIECE
+        whole, kept = emg.shape[1] // PIECE * PIECE, np.ones(emg.shape[1], bool)
         if not (whole and live.any()):
-            return emg, emg.shape[1]
+            return emg, kept
         sizes = np.ptp(emg[live, :whole].reshape(live.sum(), -1, PIECE), axis=2)
         sizes = np.median(sizes / self.typical_[live, None], axis=0)
         burst = sizes > BURST * max(1, np.median(sizes))
         if not burst.any():
-            return emg, emg.shape[1]
+            return emg, kept
         burst = np.convolve(burst, (1, 1, 1), "same") > 0  # with what is beside it
-        at = np.repeat(burst, PIECE)
-        emg = emg.copy()
-        emg[:, :whole][:, at] = self.mean_
-        return emg, emg.shape[1] - int(at.sum())
+        kept[:whole] = np.repeat(~burst, PIECE)
+        return np.where(kept, emg, self.mean_).astype(emg.dtype), kept
 
     def adapt(self, emg):
         """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
@@ -177,9 +175,9 @@ class AdaptiveFilter(MotorUnitFilter):
             raise ValueError(
                 "emg is 200 times smaller than in the training: mV or V in place of uV?"
             )
-        emg, n_samples = self.without_artefacts(emg, live)
+        emg, kept = self.without_artefacts(emg, live)
         products = lag_products(emg - self.mean_, self.n_lags)
-        covariance = self.covariance(products, n_samples, live)
+        covariance = self.covariance(products, kept.sum(), live)
         now = self.follow(emg, live, covariance)
         if self.grid_ is None or now.lost.sum() < 2:
             return now

@@ -208,7 +208,8 @@ class AdaptiveStream:
         if died and self.n_samples >= self._period:
             self._take()
             state = self._products, self._counted, self.now.averages
-            self.now = self._adapted(self._recent(self._memory), live, *state) or self.now
+            recent, _ = self.adaptive.without_artefacts(self._recent(self._memory), live)
+            self.now = self._adapted(recent, live, *state) or self.now
         elif died and live.any():  # too little signal to adapt to
             covariance = self.adaptive.covariance(self._products, self._counted, live)
             self.now = self.adaptive.without_dead(self.now, covariance, live)
@@ -227,9 +228,10 @@ class AdaptiveStream:
     def _learnt(self, recent, live, products, counted, averages):
         """Covariance with the last period of the recent signal, and filters made with it."""
         kept, adaptive = np.exp(-PERIOD_S / MEMORY_S), self.adaptive
-        period, n_samples = adaptive.without_artefacts(recent[:, -self._period :], live)
-        products = kept * products + lag_products(period - adaptive.mean_, adaptive.n_lags)
-        counted = kept * counted + n_samples
+        recent, sound = adaptive.without_artefacts(recent, live)
+        period = recent[:, -self._period :] - adaptive.mean_
+        products = kept * products + lag_products(period, adaptive.n_lags)
+        counted = kept * counted + sound[-self._period :].sum()
         return products, counted, self._adapted(recent, live, products, counted, averages)
 
     def _adapted(self, recent, live, products, counted, averages):
@@ -237,7 +239,6 @@ class AdaptiveStream:
         adaptive = self.adaptive
         if not live.any():
             return None
-        recent, _ = adaptive.without_artefacts(recent, live)
         covariance = adaptive.covariance(products, counted, live, adaptive.n_lags // 2)
         now = adaptive.follow(recent, live, covariance, averages)
         away = strayed(adaptive, now, recent.shape[1])
