@@ -11,7 +11,7 @@ from hdsemg_nb.datasets.synthetic import electrode_positions
 from hdsemg_nb.datasets.synthetic.muscle import participant
 
 PARTICIPANT, MVC, MINUTE_S, SEED = 1, 30, 60.0, 0
-STEPPING = 2  # participant of the steps of force: ten units are labelled at both intensities
+STEPPING = 2  # participant of the steps of force: many units are labelled at both intensities
 MINUTES = {  # what the signal is like in each minute
     "as calibrated": (0, 1),
     "a channel dies every 12 s": (2, 3),

@@ -16,7 +16,7 @@ RUNS = {  # by the ending of the file
     ".npz": Run(STREAMED, 40, 20, **adaptive_net.TRAINING),
     ".onnx": Run(OURS, 40, 20, **muf_net.TRAINING),
 }
-MOST_FOLLOWED = 128  # channels: new filters take 0.4 s of a core then, 2 s with 256
+MOST_FOLLOWED = 128  # channels: the time that new filters take grows with their cube
 
 
 def record(seconds, source=Source(), progress=True):  # noqa: B008
