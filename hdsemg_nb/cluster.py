@@ -4,8 +4,10 @@ Both are Dask distributed. A worker that dies is replaced where it can be, and w
 computing is computed again by another one.
 """
 
+import os
 from collections import deque
 from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
 
 import dask
 import torch
@@ -48,6 +50,7 @@ def connect(workers=0, scheduler=""):
         When there is no scheduler at the address.
     """
     with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ))  # a nanny leaves there what its workers get
         stack.enter_context(dask.config.set(SETTINGS))
         if not scheduler:
             number = workers or (ON_A_GPU if torch.cuda.is_available() else CPU_COUNT)

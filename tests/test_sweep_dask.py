@@ -106,6 +106,14 @@ def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(scheduler, r
     assert sorted(started.values()) == [1, 1, 1, 1, 1, 2]  # what was lost, and nothing else
 
 
+def test_the_environment_of_the_workers_stays_theirs():
+    before = dict(os.environ)
+    with cluster.connect(workers=1) as client:
+        assert client.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result() == str(2**30)
+        assert client.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+    assert dict(os.environ) == before
+
+
 def test_runs_go_to_the_workers_with_a_gpu(recording, tmp_path):
     runs = [Run(FILTER, 20, 20, tested_folds=1, seed=seed) for seed in range(2)]
     scheduler = {"cls": Scheduler, "options": {"dashboard": False}}
