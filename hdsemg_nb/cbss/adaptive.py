@@ -50,12 +50,11 @@ class AdaptiveFilter(MotorUnitFilter):
     * A unit whose upper class is on average below `CHANGED` no longer looks as in the training: its
       filter cancels what it does not expect. Where its discharges are regular and their mean is
       similar to the action potential before (`IRREGULAR`, `SIMILAR`), that mean takes its place
-      (the training's counts as `PRIOR_DISCHARGES`) and they are looked for again. Where not, it is
-      looked for so with a filter that relies less on small differences (`LOOSE`), and with what was
-      found again with its own. Else the unit is lost: silent, or changed too much to be told from
-      others.
+      (the training's counts as `PRIOR_DISCHARGES`) and they are looked for again. Else the unit is
+      lost: silent, or changed too much to be told from others.
     * When two units or more are lost, `adapt` looks for them as a grid moved by up to one electrode
-      would record them.
+      would record them; those not found so, by a filter that relies less on small differences
+      (`LOOSE`), and with what it found again by their own.
 
     The units are not compared with each other in one adaptation; on a stream, where an action
     potential may drift far, a unit that came to follow another one goes back to the training
@@ -178,36 +177,39 @@ class AdaptiveFilter(MotorUnitFilter):
         emg, kept = self.without_artefacts(emg, live)
         products = lag_products(emg - self.mean_, self.n_lags)
         covariance = self.covariance(products, kept.sum(), live)
-        now = self.follow(emg, live, covariance)
+        factor = scipy.linalg.cho_factor(covariance)
+        now = self.follow(emg, live, factor)
         if self.grid_ is None or now.lost.sum() < 2:
             return now
-        return now.or_else(self._moved(emg, live, covariance, now.lost))
+        return now.or_else(self._moved(emg, live, covariance, factor, now.lost))
 
-    def _moved(self, emg, live, covariance, lost):
+    def _moved(self, emg, live, covariance, factor, lost):
         """Lost units as a grid at another place would record them.
 
         The place is the one where most of them are found. The grid moves as a whole: what is found
         where not more than half of them are, or one alone, is not believed.
         """
         last, found = emg[:, -round(MOVE_S * self.fs_) :], []
-        moves, factor = move_matrices(self.grid_, MOVES), scipy.linalg.cho_factor(covariance)
+        moves = move_matrices(self.grid_, MOVES)
         moved = [np.einsum("cd,udl->ucl", move, self.averages_) for move in moves]
         for averages in moved:
-            found.append((~self._refined(last, live, factor, averages, lost, passes=0).lost).sum())
+            found.append((~self.follow(last, live, factor, averages, lost, passes=0).lost).sum())
         averages = moved[np.argmax(found)]
-        now = self._refined(emg, live, factor, averages, lost)
+        now = self.follow(emg, live, factor, averages, lost)
         left = now.lost & lost
         if left.any():
-            now = now.or_else(self._loosely(emg, live, covariance, averages, left))
+            loose = covariance + LOOSE * covariance.diagonal().mean() * np.eye(len(covariance))
+            loose = scipy.linalg.cho_factor(loose)
+            now = now.or_else(self._loosely(emg, live, (loose, factor), averages, left))
         believed = (~now.lost).sum() > max(1, lost.sum() / 2)
         return now if believed else replace(now, lost=np.ones(len(lost), bool))
 
-    def _loosely(self, emg, live, covariance, averages, lost):
+    def _loosely(self, emg, live, factors, averages, lost):
         """Lost units by filters that rely less on small differences, then by their own."""
-        loose = covariance + LOOSE * covariance.diagonal().mean() * np.eye(len(covariance))
-        about = self._refined(emg, live, scipy.linalg.cho_factor(loose), averages, lost)
+        loose, own = factors
+        about = self.follow(emg, live, loose, averages, lost)
         found = lost & ~about.lost
-        return self.follow(emg, live, covariance, about.averages, found) if found.any() else about
+        return self.follow(emg, live, own, about.averages, found) if found.any() else about
 
     def covariance(self, products, n_samples, live, n_judged=None):
         """Covariance of the live channels: of the moment and of the training.
@@ -237,7 +239,7 @@ class AdaptiveFilter(MotorUnitFilter):
         mixed = (products + prior * self.products_) / (n_samples + prior)
         return extended_covariance(mixed[:, live][:, :, live], n_judged)
 
-    def follow(self, emg, live, covariance, averages=None, looked_for=None):
+    def follow(self, emg, live, factor, before=None, looked_for=None, passes=PASSES):
         """Filters for a signal whose covariance is known.
 
         Parameters
@@ -245,23 +247,21 @@ class AdaptiveFilter(MotorUnitFilter):
         emg : numpy.ndarray, shape (channels, samples)
             In uV: thresholds and action potentials are taken from it.
         live : numpy.ndarray of bool, shape (channels,)
-        covariance : numpy.ndarray
-            Of `covariance`.
-        averages : numpy.ndarray, optional
+        factor : tuple
+            Of `scipy.linalg.cho_factor` of `covariance`.
+        before : numpy.ndarray, optional
             Action potentials to begin with; default those of the training.
         looked_for : numpy.ndarray of bool, shape (motor units,), optional
             Default all; the others count as lost, without filters.
+        passes : int
+            Times that action potentials are averaged anew at most.
 
         Returns
         -------
         Adapted
         """
-        averages = self.averages_ if averages is None else averages
-        looked_for = np.ones(len(averages), bool) if looked_for is None else looked_for
-        return self._refined(emg, live, scipy.linalg.cho_factor(covariance), averages, looked_for)
-
-    def _refined(self, emg, live, factor, before, looked_for, passes=PASSES):
-        """`follow` with one factored covariance; action potentials averaged anew `passes` times."""
+        before = self.averages_ if before is None else before
+        looked_for = np.ones(len(before), bool) if looked_for is None else looked_for
         averages, classes = before.copy(), np.zeros((len(before), 2))
         changed, found = np.zeros(len(before), bool), [np.empty(0, np.int64)] * len(before)
         linear = self._with(np.zeros(before.shape))

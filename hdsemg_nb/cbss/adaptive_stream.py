@@ -3,6 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+from scipy.linalg import cho_factor
 from scipy.ndimage import maximum_filter1d
 
 from hdsemg_nb.cbss.adapted import Adapted
@@ -240,11 +241,12 @@ class AdaptiveStream:
         if not live.any():
             return None
         covariance = adaptive.covariance(products, counted, live, adaptive.n_lags // 2)
-        now = adaptive.follow(recent, live, covariance, averages)
+        factor = cho_factor(covariance)
+        now = adaptive.follow(recent, live, factor, averages)
         away = strayed(adaptive, now, recent.shape[1])
         missed = now.lost | away
         if missed.any():
-            now = now.or_else(adaptive.follow(recent, live, covariance, None, missed), away)
+            now = now.or_else(adaptive.follow(recent, live, factor, None, missed), away)
         return now
 
 
