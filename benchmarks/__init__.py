@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from hdsemg_nb import paths
+from hdsemg_nb import paths, tables
 from hdsemg_nb.results import device_name
 
 FOLDER = paths.RESULTS / "benchmarks"
@@ -15,8 +15,7 @@ def save(table, part, note):
     """Write a table of this device as <device>_<part>.csv, with a line on how it was measured."""
     device = re.sub(r"[^a-z0-9]+", "_", device_name().lower()).strip("_")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = table.to_csv(index=False, lineterminator="\n")
-    paths.write_whole(FOLDER / f"{device}_{part}.csv", f"# {note}\n{text}")
+    tables.write(table, FOLDER / f"{device}_{part}.csv", note)
 
 
 def memory_mb(largest=False):

@@ -20,6 +20,11 @@ REFRACTORY_MS = 10.0  # least time between two discharges of a motor unit
 SMOOTHING_S = 0.4  # of discharge rates (De Luca & Erim 1994, doi:10.1016/0166-2236(94)90064-7)
 
 
+def refractory(fs):
+    """`REFRACTORY_MS` in samples, at least 1."""
+    return max(1, round(REFRACTORY_MS * fs / 1000))
+
+
 def decoded_discharges(decoded, starts, window, fs):
     """Spike trains from decoded windows.
 
@@ -53,11 +58,11 @@ def decoded_discharges(decoded, starts, window, fs):
     return [_merged(centres[column], REFRACTORY_MS * fs / 1000) for column in decoded.T]
 
 
-def _merged(times, refractory):
-    """Mean of each group of times that lie less than `refractory` after the first of the group."""
+def _merged(times, least):
+    """Mean of each group of times that lie less than `least` after the first of the group."""
     merged = []
     while len(times):
-        group = times[times - times[0] < refractory]
+        group = times[times - times[0] < least]
         merged.append(round(group.mean()))
         times = times[len(group) :]
     return np.array(merged, dtype=np.int64)

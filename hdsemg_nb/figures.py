@@ -36,6 +36,7 @@ NETWORK_COLOURS = {  # the same in every figure; from light to dark, so that the
     "MT-DCNN": "#5B2A56",
 }
 DISCHARGE = "#D55E00"  # of discharge marks
+MUAP_MS = 50.0  # drawn of an action potential, centred on the discharge
 
 
 def save(figure, stem, output, note):
@@ -88,8 +89,8 @@ def scale_bar(ax, x, y, height):
 
 
 @plt.rc_context(STYLE)
-def draw_recording(recording, stem, output, note, title="", n_shown=6):
-    """A recording at a glance: amplitude over the grid, EMG of some channels, spike trains.
+def draw_recording(recording, stem, output, note):
+    """A recording at a glance: amplitude over the grid, EMG of six channels, spike trains.
 
     Parameters
     ----------
@@ -97,10 +98,6 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
         Without a grid its channels are drawn as one column of electrodes.
     stem, output, note : str
         See `save`.
-    title : str
-        Above the figure.
-    n_shown : int
-        Most channels drawn over time.
 
     Returns
     -------
@@ -109,11 +106,10 @@ def draw_recording(recording, stem, output, note, title="", n_shown=6):
     layout, times = [["grid", "emg"], ["grid", "spikes"]], np.arange(recording.n_samples)
     ratios = {"width_ratios": [1, 3.4], "height_ratios": [1.6, 1]}
     figure, axes = plt.subplot_mosaic(layout, figsize=(TWO_COLUMNS, 85 * MM), **ratios)
-    figure.suptitle(title, fontsize=8)
     grid, rms = grid_of(recording), recording.emg.std(axis=1, dtype=float)
     draw_grid_image(axes["grid"], grid, rms, "EMG amplitude (µV RMS)")
     axes["grid"].set_title("a  Electrodes")
-    shown = np.unique(np.linspace(0, recording.n_channels - 1, n_shown).astype(int))
+    shown = np.unique(np.linspace(0, recording.n_channels - 1, 6).astype(int))
     gap = draw_traces(axes["emg"], times / recording.fs, recording.emg[shown], 8 * rms.mean())
     scale_bar(axes["emg"], recording.duration, 0.5 * gap, gap)
     names = [f"({row}, {column})" for row, column in grid.electrodes[shown]]
@@ -179,7 +175,7 @@ def draw_traces(ax, x, signals, gap):
 
 
 @plt.rc_context(STYLE)
-def draw_muaps(recordings, stem, output, note, n_shown=5, width_ms=50.0):
+def draw_muaps(recordings, stem, output, note, n_shown=5):
     """Motor-unit action potentials over the grid, one row of maps for each recording.
 
     Each map is scaled to its own largest action potential, whose height is written above it; the
@@ -193,8 +189,6 @@ def draw_muaps(recordings, stem, output, note, n_shown=5, width_ms=50.0):
         See `save`.
     n_shown : int
         Motor units of each recording, from its first to its last.
-    width_ms : float
-        Time drawn, centred on the discharge.
 
     Returns
     -------
@@ -208,18 +202,18 @@ def draw_muaps(recordings, stem, output, note, n_shown=5, width_ms=50.0):
         last = max(recording.n_motor_units - 1, 0)
         units = np.unique(np.linspace(0, last, n_shown).astype(int))[: recording.n_motor_units]
         for unit, ax in zip(units, axes, strict=False):
-            _muap_map(ax, recording, unit, width_ms)
+            _muap_map(ax, recording, unit)
         for ax in axes[len(units) :]:
             ax.set_axis_off()
-        axes[0].set_ylabel(f"Row (each trace {width_ms:g} ms)")
+        axes[0].set_ylabel(f"Row (each trace {MUAP_MS:g} ms)")
         row.supxlabel("Column", fontsize=7)
     return save(figure, stem, output, note)
 
 
-def _muap_map(ax, recording, unit, width_ms):
+def _muap_map(ax, recording, unit):
     """Action potential of one motor unit, a trace for each electrode."""
     grid, times = grid_of(recording), recording.discharges[unit]
-    average = spike_triggered_average(recording.emg, times, round(width_ms * recording.fs / 1000))
+    average = spike_triggered_average(recording.emg, times, round(MUAP_MS * recording.fs / 1000))
     height = np.ptp(average, axis=1).max()
     n_rows, n_columns = grid.shape
     scale = max(1, n_rows / 13) / (height or 1)
@@ -254,7 +248,6 @@ def draw_spike_trains(recording, stem, output, note, title=""):
     heights = [(25 + 4 * n_units) * MM, 55 * MM]
     size = (TWO_COLUMNS, sum(heights))
     figure, (spikes, rates) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights)
-    figure.suptitle(title, fontsize=8)
     colours = plt.get_cmap("cividis")(np.linspace(0, 0.9, max(n_units, 1)))
     trains = [times / recording.fs for times in recording.discharges]
     spikes.eventplot(trains, colors=colours[:n_units], linelengths=0.7, linewidths=0.6)

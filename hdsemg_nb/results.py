@@ -263,8 +263,7 @@ def save(table, path, note):
     settings = DEFAULTS if "tp" in table else {}  # of a table of counts
     same = [n for n, default in settings.items() if n in table and _all_are(table[n], default)]
     paths.made(path.parent)
-    text = table.drop(columns=same).to_csv(index=False, lineterminator="\n")
-    paths.write_whole(path, f"# {note}\n{text}")
+    tables.write(table.drop(columns=same), path, note)
 
 
 def _all_are(column, value):

@@ -16,11 +16,11 @@ from collections import namedtuple
 
 import numpy as np
 
-from hdsemg_nb.normalisation import Normalisation, fit_normalisation  # noqa: F401
 from hdsemg_nb.recording import discharge_times
 
 SPANS = ("step", "window")
 SPLITS = ("shuffled", "blocked")
+LARGEST_OFFSET = 40  # samples that a label is moved at most, to both sides
 
 
 class Fold(namedtuple("Fold", "train val test")):
@@ -300,7 +300,7 @@ def spike_triggered_average(emg, discharges, width):
     return windows(emg, first, width).mean(axis=0, dtype=np.float64)
 
 
-def label_offsets(emg, discharges, mask, window, largest=40):
+def label_offsets(emg, discharges, mask, window):
     """Constant offset of each motor unit's label that centres the window on its action potential.
 
     Marks of blind source separation carry a constant delay per motor unit, so that a short window
@@ -312,10 +312,8 @@ def label_offsets(emg, discharges, mask, window, largest=40):
     discharges : sequence of array_like of int
     mask : numpy.ndarray of bool, shape (samples,)
         Training samples; only discharges within them are used. The signal around a discharge at
-        their border is used W / 2 + `largest` samples past it.
+        their border is used W / 2 + `LARGEST_OFFSET` samples past it.
     window : int
-    largest : int
-        Largest offset tried, in samples, to both sides.
 
     Returns
     -------
@@ -323,11 +321,11 @@ def label_offsets(emg, discharges, mask, window, largest=40):
         Samples to add to the discharge times: where a window of W samples holds the most energy
         of the spike-triggered average.
     """
-    width, offsets = window + 2 * largest, []
+    width, offsets = window + 2 * LARGEST_OFFSET, []
     for unit, times in enumerate(discharges):
         times = discharge_times(times, f"discharges[{unit}]", len(mask))
         average = spike_triggered_average(emg, times[mask[times]], width)
         energy = np.concatenate([[0], np.cumsum((average**2).sum(axis=0))])
-        within = energy[window:] - energy[:-window]  # of a window at each of 2 * largest + 1 lags
-        offsets.append(int(np.argmax(within)) - largest if within.any() else 0)
+        within = energy[window:] - energy[:-window]  # of a window at each lag
+        offsets.append(int(np.argmax(within)) - LARGEST_OFFSET if within.any() else 0)
     return np.array(offsets, dtype=np.int64)

@@ -119,20 +119,18 @@ def _blocks(content):
         known = signature(load_recordings).parameters
         params.refuse_unknown(recordings, known, f"recordings of setting {name!r}")
         entries = enumerate(setting.get("runs", content.get("runs", [])))
-        runs = [expand([entry], 0, k, setting.get("change", {})) for k, entry in entries]
+        runs = [expand([entry], k, setting.get("change", {})) for k, entry in entries]
         lists.append([Block(name, recordings, each) for each in runs])
     return [block for row in zip_longest(*lists) for block in row if block]
 
 
-def expand(entries, seed=0, first=0, change=()):
+def expand(entries, first=0, change=()):
     """Runs from a list of settings; a list as a value stands for one run per item.
 
     Parameters
     ----------
     entries : list of dict
         For example [{"network": "ML-DCNN", "window": [20, 140], "step": 50}].
-    seed : int
-        Of the entries that name none.
     first : int
         Number of the first entry, for messages.
     change : dict
@@ -157,7 +155,7 @@ def expand(entries, seed=0, first=0, change=()):
         missing = {"network", "window", "step"} - set(entry)
         if missing:
             raise ValueError(f"{where} lacks {sorted(missing)}")
-        entry = {"seed": seed, **entry, **dict(change)}
+        entry = {**entry, **dict(change)}
         values = (v if isinstance(v, list) else [v] for v in entry.values())
         found += [Run(**dict(zip(entry, each, strict=True))) for each in product(*values)]
     return list(dict.fromkeys(found))

@@ -37,7 +37,7 @@ def save(table, stem, output, note, digits=2, printed=None):
         The table itself, to be shown.
     """
     folder = paths.output_folder(output, "tables")
-    csv = f"# {note}\n" + table.to_csv(index=False, lineterminator="\n")
+    write(table, folder / f"{stem}.csv", note)
     caption = re.sub(r"([%&_#$])", r"\\\1", note)
     latex = (table if printed is None else printed).to_latex(
         index=False,
@@ -48,9 +48,14 @@ def save(table, stem, output, note, digits=2, printed=None):
         float_format=f"%.{digits}f",
     )
     latex = latex.replace("±", r"$\pm$")
-    for suffix, text in {"csv": csv, "tex": latex}.items():
-        paths.write_whole(folder / f"{stem}.{suffix}", text)
+    paths.write_whole(folder / f"{stem}.tex", latex)
     return table
+
+
+def write(table, path, note, float_format=None):
+    """Write a table as CSV, with a note as its first line, as `load` reads it."""
+    text = table.to_csv(index=False, lineterminator="\n", float_format=float_format)
+    paths.write_whole(path, f"# {note}\n{text}")
 
 
 def load(path):

@@ -39,8 +39,6 @@ class Result:
     labels : numpy.ndarray of uint8, shape (windows, motor units)
         What the predictions are scored against; 0 where no fold tests the window.
     starts : numpy.ndarray of int64, shape (windows,)
-    offsets : numpy.ndarray of int64, shape (tested folds, motor units)
-        Samples by which the labels of each fold were moved.
     """
 
     counts: pd.DataFrame
@@ -49,7 +47,6 @@ class Result:
     decoded: np.ndarray
     labels: np.ndarray
     starts: np.ndarray
-    offsets: np.ndarray
 
 
 def fit(recording, run, fold=None, progress=False):
@@ -101,7 +98,8 @@ def _training(recording, run, starts, fold, progress):
 def cross_validate(recording, run, progress=True):
     """Train and test one decoder on one recording, fold by fold.
 
-    Every decoder is scored on the very same windows. The motor-unit filter is fitted on the samples
+    Every decoder is scored on the very same windows, each with the labels where it has learnt to
+    see its motor units (`FittedNetwork.offsets`). The motor-unit filter is fitted on the samples
     of the training windows, decodes the recording, and its discharges are turned into window labels
     like the reference discharges.
 
@@ -175,10 +173,7 @@ def _test(recording, truth, run, starts, folds, fitted):
         history.append(one.history.assign(fold=k))
     counts = pd.concat(counts, keys=range(len(folds)), names=["fold"]).reset_index("fold")
     history = pd.concat(history, ignore_index=True)
-    offsets = np.array([one.offsets for one in fitted])
-    return Result(
-        counts, history, predictions, predictions >= run.threshold, labels, starts, offsets
-    )
+    return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
 
 
 def _count(recording, run, starts, fold, fitted, targets):
@@ -195,16 +190,16 @@ def _count(recording, run, starts, fold, fitted, targets):
     return table
 
 
-def discharge_scores(recording, run, tolerance_ms=1.0):
+def discharge_scores(recording, run):
     """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+
+    A discharge is found within 1 ms (`discharges.match_discharges`).
 
     Parameters
     ----------
     recording : recording.Recording
     run : decoders.Run
         Its windows and folds are used.
-    tolerance_ms : float
-        See `discharges.match_discharges`.
 
     Returns
     -------
@@ -221,6 +216,6 @@ def discharge_scores(recording, run, tolerance_ms=1.0):
         found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
         for unit, pair in enumerate(zip(recording.discharges, found, strict=True)):
             inside = (times[test[times]] for times in pair)
-            c = match_discharges(*inside, recording.fs, tolerance_ms)
+            c = match_discharges(*inside, recording.fs, 1.0)
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))
     return pd.DataFrame(rows, columns=["fold", "motor_unit", "tp", "fp", "fn", "f1"])

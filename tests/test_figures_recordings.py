@@ -47,7 +47,7 @@ def test_the_same_bytes_each_time_in_the_size_of_a_page(planted, folder, stem):
 
 def test_a_recording_without_grid_or_discharges(planted, kept):
     bare = replace(planted, grid=None, discharges=(), pnr=None)
-    figures.draw_recording(bare, "bare", "out", "note", title="bare")
+    figures.draw_recording(bare, "bare", "out", "note")
     grid, emg, spikes = kept().axes[:3]
     assert grid.images[0].get_array().shape == (16, 1)
     assert len(emg.lines) == 6 + 1 and not any(len(c.get_positions()) for c in spikes.collections)

@@ -9,6 +9,7 @@ from hdsemg_nb import engine, metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter, filter_bank
 from hdsemg_nb.decoders import FILTER, NETWORKS, OURS, Run, architecture, build_model, muf_net
 from hdsemg_nb.decoders.muf_net import ABLATIONS, MUFNet
+from hdsemg_nb.normalisation import Normalisation
 from hdsemg_nb.recording import rectangular_grid
 from hdsemg_nb.train import cross_validate, fit
 
@@ -137,7 +138,7 @@ def test_a_fifth_of_the_windows_come_from_moved_electrodes():
 
 def test_moved_electrodes_are_interpolated_on_the_grid():
     grid, rng = rectangular_grid(), np.random.default_rng(0)
-    normalisation = segment.Normalisation(np.zeros((64, 1)), rng.standard_normal((64, 64)))
+    normalisation = Normalisation(np.zeros((64, 1)), rng.standard_normal((64, 64)))
     row, column = grid.electrodes.T
     moved = [
         np.linalg.solve(normalisation.matrix, shifts @ normalisation.matrix @ (row + 100 * column))
@@ -152,7 +153,7 @@ def test_moved_electrodes_are_interpolated_on_the_grid():
 
 
 def test_nothing_is_moved_where_the_grid_is_not_known():
-    normalisation = segment.Normalisation(np.zeros((3, 1)), np.diag([1.0, 2.0, 3.0]))
+    normalisation = Normalisation(np.zeros((3, 1)), np.diag([1.0, 2.0, 3.0]))
     np.testing.assert_array_equal(muf_net.shift_matrices(None, normalisation), np.eye(3)[None])
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hdsemg_nb import segment
+from hdsemg_nb.normalisation import fit_normalisation
 
 SIZES = [(w, s) for w in (20, 60, 100, 140) for s in (10, 30, 50)]
 
@@ -169,7 +170,7 @@ def test_normalisation_is_fitted_on_training_samples_only():
     emg = rng.normal(5, 3, (4, 1000)).astype(np.float32)
     mask = np.arange(1000) < 600
     emg[:, 600:] *= 100
-    z = segment.fit_normalisation(emg, mask).apply(emg)
+    z = fit_normalisation(emg, mask).apply(emg)
     np.testing.assert_allclose(z[:, mask].mean(axis=1), 0, atol=1e-4)
     np.testing.assert_allclose(z[:, mask].std(axis=1), 1, atol=1e-4)
     assert z.dtype == np.float32 and np.abs(z[:, ~mask]).mean() > 50
@@ -178,7 +179,7 @@ def test_normalisation_is_fitted_on_training_samples_only():
 def test_whitening_decorrelates_the_training_samples():
     rng = np.random.default_rng(0)
     emg = (rng.normal(size=(4, 4)) @ rng.normal(size=(4, 2000))).astype(np.float32)
-    z = segment.fit_normalisation(emg, np.ones(2000, bool), whiten=True).apply(emg)
+    z = fit_normalisation(emg, np.ones(2000, bool), whiten=True).apply(emg)
     np.testing.assert_allclose(np.cov(z), np.eye(4), atol=2e-3)
 
 
@@ -188,7 +189,7 @@ def test_a_dead_channel_is_not_amplified(whiten):
     emg = np.vstack([np.full((1, 1000), 7.3), rng.normal(0, 50, (4, 1000))]).astype(np.float32)
     emg[0, 500:] += rng.normal(0, 50, 500)  # it comes back after the training samples
     with pytest.warns(UserWarning, match=r"channels \[0\] tell nothing of their own"):
-        normalisation = segment.fit_normalisation(emg, np.arange(1000) < 500, whiten)
+        normalisation = fit_normalisation(emg, np.arange(1000) < 500, whiten)
     z = normalisation.apply(emg)
     assert np.allclose(z[0, :500], 0) and z[0, 500:].std() == pytest.approx(1, abs=0.1)
     assert np.linalg.matrix_rank(normalisation.matrix) == 5
@@ -198,7 +199,7 @@ def test_a_dead_channel_is_not_amplified(whiten):
 def test_a_signal_that_is_dead_everywhere_stays_finite(whiten):
     emg = np.full((3, 500), 7.3, np.float32)
     with pytest.warns(UserWarning, match=r"channels \[0, 1, 2\]"):
-        z = segment.fit_normalisation(emg, np.ones(500, bool), whiten).apply(emg)
+        z = fit_normalisation(emg, np.ones(500, bool), whiten).apply(emg)
     assert np.allclose(z, 0, atol=1e-5)
 
 
@@ -208,15 +209,15 @@ def test_equal_channels_are_not_amplified_by_whitening():
     emg[5, :2000] = emg[6, :2000]  # bridged electrodes
     mask = np.arange(4000) < 2000
     with pytest.warns(UserWarning, match=r"channels \[5, 6\] tell nothing of their own"):
-        z = segment.fit_normalisation(emg, mask, whiten=True).apply(emg)
+        z = fit_normalisation(emg, mask, whiten=True).apply(emg)
     assert z[:, mask].std() < 1.01 and z[:, ~mask].std() < 2  # 500 before
-    assert np.abs(segment.fit_normalisation(emg, mask).apply(emg)).max() < 10
+    assert np.abs(fit_normalisation(emg, mask).apply(emg)).max() < 10
 
 
 @pytest.mark.parametrize("whiten", [False, True])
 def test_one_channel_is_normalised(whiten):
     emg = np.random.default_rng(0).normal(5, 3, (1, 1000))
-    z = segment.fit_normalisation(emg, np.ones(1000, bool), whiten).apply(emg)
+    z = fit_normalisation(emg, np.ones(1000, bool), whiten).apply(emg)
     assert z.mean() == pytest.approx(0, abs=1e-4) and z.std() == pytest.approx(1, abs=1e-3)
 
 
@@ -224,12 +225,12 @@ def test_normalisation_needs_training_samples_and_its_channels():
     emg = np.random.default_rng(0).normal(size=(2, 500))
     for n in (0, 1):
         with pytest.raises(ValueError, match=f"mask holds {n} training samples"):
-            segment.fit_normalisation(emg, np.arange(500) < n)
+            fit_normalisation(emg, np.arange(500) < n)
     with pytest.raises(ValueError, match="emg has 1 channels, expected 2 as trained"):
-        segment.fit_normalisation(emg, np.ones(500, bool)).apply(emg[:1])
+        fit_normalisation(emg, np.ones(500, bool)).apply(emg[:1])
     emg[0, 7] = np.nan
     with pytest.raises(ValueError, match="2 or more finite ones"):
-        segment.fit_normalisation(emg, np.ones(500, bool))
+        fit_normalisation(emg, np.ones(500, bool))
 
 
 def test_spike_triggered_average():

@@ -148,9 +148,8 @@ def test_stars_as_in_the_papers_legend():
 @pytest.mark.parametrize("n", [3, 8, 25])
 def test_signed_rank_without_ties_is_that_of_scipy(n):
     differences = np.random.default_rng(n).normal(0.3, 1, n)
-    ours, theirs = signed_rank(differences), wilcoxon(differences, method="exact")
-    assert ours.p == pytest.approx(theirs.pvalue) and ours.n == n
-    assert min(ours.rank_sum, n * (n + 1) / 2 - ours.rank_sum) == theirs.statistic
+    exact = wilcoxon(differences, method="exact").pvalue
+    assert signed_rank(differences) == pytest.approx(exact, abs=0 if n <= 16 else 0.005)
 
 
 def test_signed_rank_with_ties_counts_all_signs():
@@ -158,8 +157,7 @@ def test_signed_rank_with_ties_counts_all_signs():
     size = rankdata(np.abs(differences[differences != 0]))
     sums = np.array([np.dot(signs, size) for signs in product((-1, 1), repeat=6)])
     seen = np.dot([1, 1, -1, 1, 1, 1], size)
-    result = signed_rank(differences)
-    assert result.p == np.mean(np.abs(sums) >= seen) and result.n == 6
+    assert signed_rank(differences) == np.mean(np.abs(sums) >= seen)
 
 
 def test_differences_and_scores_that_are_equal_on_paper_are_ties():
@@ -173,14 +171,13 @@ def test_differences_and_scores_that_are_equal_on_paper_are_ties():
         pd.testing.assert_frame_equal(pairs(sums), pairs(pd.DataFrame(tenths)))
     apart = np.array([0.1] * 9 + [-0.1] * 2 + [0.1 + 0.2 - 0.3])  # the last is 5.6e-17, not 0
     above = np.round(np.arange(1, 13) / 10, 1)
-    assert signed_rank((above + apart) - above).p == pytest.approx(0.0654, abs=5e-5)
+    assert signed_rank((above + apart) - above) == pytest.approx(0.0654, abs=5e-5)
     assert friedman(pd.DataFrame([[0.1 + 0.2, 0.3]] * 3)).chi_square == 0
 
 
 def test_signed_rank_at_its_ends():
-    assert signed_rank([1, 2, 3, 4, 5, 6]).p == 2 / 64
-    assert signed_rank([1e-5, -2e-5, 4e-5]).n == 3  # small is not rounding
-    assert signed_rank([]) == signed_rank([0.0, 0.0]) == (0, 1, 0)
-    assert signed_rank([-0.2]).p == 1
+    assert signed_rank([1, 2, 3, 4, 5, 6]) == 2 / 64
+    assert signed_rank([1e-5, 2e-5, 4e-5]) == 0.25  # small is not rounding
+    assert signed_rank([]) == signed_rank([0.0, 0.0]) == signed_rank([-0.2]) == 1
     with pytest.raises(ValueError, match="not finite"):
         signed_rank([0.1, np.nan])

@@ -6,6 +6,8 @@ import torch
 
 from hdsemg_nb import engine, metrics, segment, train
 from hdsemg_nb.decoders import FILTER, Run, build_model
+from hdsemg_nb.discharges import refractory
+from hdsemg_nb.normalisation import Normalisation, fit_normalisation
 from hdsemg_nb.train import cross_validate
 
 RUN = Run("ML-DCNN", 20, 20, epochs=4, learning_rate=1e-3, batch_size=16)
@@ -21,7 +23,7 @@ def fitted(recording, run):
     labels = segment.labels(recording.discharges, starts, run.window)
     fold = segment.split_folds(len(starts), run.window, run.step, split="blocked")[0]
     mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-    emg = segment.fit_normalisation(recording.emg, mask).apply(recording.emg)
+    emg = fit_normalisation(recording.emg, mask).apply(recording.emg)
     torch.manual_seed(run.seed)
     model = build_model(run.network, run.window, labels.shape[1], recording.n_channels)
     data = emg, starts, labels, fold
@@ -61,7 +63,7 @@ def test_seed(planted):
 
 def test_a_gather_is_the_windows(planted):
     starts = segment.window_starts(planted.n_samples, 20, 10)[[5, 2, 9]]
-    emg = segment.Normalisation(0.0, np.eye(planted.n_channels)).apply(planted.emg)
+    emg = Normalisation(0.0, np.eye(planted.n_channels)).apply(planted.emg)
     view, starts_there = engine._resident(emg, starts, 20)
     gathered = engine._gather(view, starts_there).cpu().numpy()
     np.testing.assert_array_equal(gathered, segment.windows(planted.emg, starts, 20))
@@ -263,3 +265,16 @@ def test_impossible_runs_are_refused(changes, match):
 def test_trains_on_a_gpu(planted):
     model, history, *_ = fitted(planted.crop(0, 3), RUN)
     assert next(model.parameters()).is_cuda and np.isfinite(history["val_loss"]).all()
+
+
+def test_decoding_to_the_sample_waits_for_no_more_than_its_look_ahead(trained, two_units):
+    emg, ahead = two_units.emg[:, :900], trained.look_ahead
+    whole, changed = trained.decode(emg), False
+    for known in range(300, 500, 7):
+        cut = np.concatenate([emg[:, :known], 40 - 20 * emg[:, 450:900]], axis=1)
+        for ours, theirs in zip(whole, trained.decode(cut), strict=True):
+            early = known - 1 - ahead
+            np.testing.assert_array_equal(ours[ours <= early], theirs[theirs <= early])
+            early += trained.run.step // 2 + refractory(trained.fs)  # as much less is too little
+            changed |= ours[ours <= early].tolist() != theirs[theirs <= early].tolist()
+    assert changed

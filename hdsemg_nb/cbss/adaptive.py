@@ -16,7 +16,7 @@ from hdsemg_nb.cbss.filter import (
 )
 from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.cbss.strayed import together
-from hdsemg_nb.discharges import interval_cov
+from hdsemg_nb.discharges import interval_cov, refractory
 from hdsemg_nb.segment import spike_triggered_average
 
 PRIOR_S = 5.0  # the covariance of the training counts as so many seconds of the signal
@@ -96,7 +96,7 @@ class AdaptiveFilter(MotorUnitFilter):
     @property
     def rest(self):
         """Samples after a discharge in which no other can be."""
-        return round(self.refractory_ms * self.fs_ / 1000) - 1
+        return refractory(self.fs_) - 1
 
     @property
     def n_macs(self):

@@ -8,14 +8,13 @@ import scipy.linalg
 from scipy.cluster.vq import kmeans
 from scipy.signal import find_peaks
 
-from hdsemg_nb.discharges import REFRACTORY_MS
+from hdsemg_nb.discharges import refractory
 from hdsemg_nb.segment import spike_triggered_average
 
 
 def peaks(source, fs, least=None):
     """Peaks of a source, not lower than `least`, no two within the refractory time."""
-    distance = max(1, round(REFRACTORY_MS * fs / 1000))
-    return find_peaks(source, height=least, distance=distance)[0]
+    return find_peaks(source, height=least, distance=refractory(fs))[0]
 
 
 def two_classes(heights):
@@ -152,7 +151,6 @@ class MotorUnitFilter:
     n_lags: int = 16
     largest_lag: int = 32
     largest_ahead: int | None = None
-    refractory_ms = REFRACTORY_MS
 
     def fit(self, recording, mask=None):
         """Fit the filters to the discharge times of a recording.

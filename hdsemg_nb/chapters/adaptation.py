@@ -261,9 +261,8 @@ def compute(asked):
     """Compute results/adaptation_<part>.csv for the parts asked for; default all."""
     torch.set_num_threads(1)
     for part in asked or PARTS:
-        table, stem = PARTS[part](), f"adaptation_{part}"
-        text = table.to_csv(index=False, lineterminator="\n", float_format="%.4g")
-        paths.write_whole(paths.RESULTS / f"{stem}.csv", f"# {NOTES[stem]}\n{text}")
+        stem = f"adaptation_{part}"
+        tables.write(PARTS[part](), paths.RESULTS / f"{stem}.csv", NOTES[stem], "%.4g")
 
 
 def load(part):

@@ -204,9 +204,8 @@ def main(names):
             table = pd.concat([COMPUTED[name](*some) for some in given])
         else:
             table = example_probabilities(sample)
-        text = f"# {NOTES[name]}; python -m hdsemg_nb.chapters.dataset {name}\n"
-        text += table.to_csv(index=False, float_format="%.6g")
-        paths.write_whole(paths.RESULTS / f"{name}.csv", text)
+        note = f"{NOTES[name]}; python -m hdsemg_nb.chapters.dataset {name}"
+        tables.write(table, paths.RESULTS / f"{name}.csv", note, "%.6g")
 
 
 if __name__ == "__main__":

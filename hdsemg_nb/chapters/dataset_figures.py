@@ -19,6 +19,7 @@ INPUT = "#CFE3F3"  # the window pointed out
 SPAN = "#8FA9BD"  # samples a label looks at
 SETS = {"training": "#DDDDDD", "validation": "#6BAED6", "test": "#08306B"}  # light to dark
 DASHED = (0, (2, 2))
+SHOWN = 6  # windows of Figure 2
 SIZE = {"arrowstyle": "<->", "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
 FLOW = {"arrowstyle": "-|>", "lw": 1, "color": "k"}
 FEATURES = {
@@ -62,10 +63,10 @@ def busiest(recording, window, step, n_windows):
         When the recording has too few windows, or no label holds a discharge.
     """
     starts = window_starts(recording.n_samples, window, step)
-    if not 2 <= n_windows <= len(starts):
+    if len(starts) < n_windows:
         raise ValueError(
-            f"n_windows={n_windows} must be from 2 to the {len(starts)} windows that the recording "
-            f"holds (W = {window}, S = {step}); take a longer recording or fewer windows"
+            f"the recording holds {len(starts)} windows (W = {window}, S = {step}), {n_windows} "
+            "are drawn: take a longer one"
         )
     label = labels(recording.discharges, starts, window)
     fires = np.lib.stride_tricks.sliding_window_view(label, n_windows, axis=0).any(axis=-1)
@@ -80,7 +81,7 @@ def busiest(recording, window, step, n_windows):
 
 
 @plt.rc_context(STYLE)
-def draw_windows(recording, window, step, output, note, stem="figure_02", n_windows=6):
+def draw_windows(recording, window, step, output, note, stem="figure_02"):
     """Figure 2: sliding windows and their labels on real samples, to scale.
 
     Shown are the windows of `busiest`, and the first three of their motor units.
@@ -93,14 +94,12 @@ def draw_windows(recording, window, step, output, note, stem="figure_02", n_wind
         Window W and step S in samples.
     output, note, stem : str
         See `figures.save`.
-    n_windows : int
-        Windows drawn, at least 2.
 
     Returns
     -------
     IPython.display.Image
     """
-    scene = busiest(recording, window, step, n_windows)
+    scene = busiest(recording, window, step, SHOWN)
     figure, axes = plt.subplot_mosaic(
         [["emg", "key"], ["spikes", "key"], ["windows", "vectors"]],
         figsize=(TWO_COLUMNS, 110 * MM),
@@ -127,7 +126,7 @@ def draw_windows(recording, window, step, output, note, stem="figure_02", n_wind
     axes["windows"].set_title("c  Windows and the samples their labels look at")
     _draw_labels(axes["vectors"], scene, ["step", "window"])
     axes["vectors"].set_title(f"d  Labels of {len(trains)} of M = {recording.n_motor_units} units")
-    middle = scene.starts[n_windows // 2] - scene.starts[0]
+    middle = scene.starts[SHOWN // 2] - scene.starts[0]
     for name in ("emg", "spikes", "windows"):
         axes[name].axvspan(middle, middle + window, color=INPUT, lw=0, zorder=-2)
         _mark_discharges(axes[name], scene)

@@ -39,7 +39,7 @@ def paired(scores, by, ours=OURS):
     pairs = scores[scores["network"] != ours].merge(own, on=where, suffixes=("", "_ours"))
     pairs["difference"] = pairs["f1_ours"] - pairs["f1"]
     groups = pairs.groupby(keys, sort=False)
-    p = groups["difference"].agg(lambda differences: stats.signed_rank(differences).p)
+    p = groups["difference"].agg(lambda differences: stats.signed_rank(differences))
     ahead = groups["difference"].agg(lambda differences: (differences > 0).sum())
     means = groups[["f1", "f1_ours", "difference"]].mean()
     return means.assign(n=groups.size(), n_ahead=ahead, p=p).reset_index()

@@ -66,8 +66,7 @@ def _path(stem):
 def _append(stem, table):
     if _path(stem).exists():
         table = pd.concat([tables.load(_path(stem))[0], table], ignore_index=True)
-    text = table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
-    paths.write_whole(_path(stem), f"# {NOTES[stem]}; {REDUCED}\n{text}")
+    tables.write(table, _path(stem), f"{NOTES[stem]}; {REDUCED}", "%.6g")
 
 
 def load(stem):
@@ -159,7 +158,7 @@ def _facts(fitted, recording, seconds):
     run, trained = fitted.run, DECODERS[fitted.run.network].trained
     if isinstance(fitted, FittedNetwork):
         macs = architecture.n_macs(fitted.model, recording.n_channels, run.window)
-        ahead = fitted.look_ahead
+        ahead = run.window // 2 + int(fitted.offsets.max())
     else:  # it sees each new sample once
         macs, ahead = fitted.n_macs * run.step, run.step // 2 + fitted.look_ahead
     best = fitted.history.loc[fitted.history["val_f1"].idxmax(), "epoch"] if trained else np.nan

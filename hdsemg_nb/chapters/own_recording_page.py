@@ -32,10 +32,11 @@ COLUMNS = {  # in the tables of the notebook
     "n_as_read": "discharges before the correction",
     "n_corrected": "and after it",
     "f1": "F1 of the windows of 20 samples, at most 1",
-    "rate_of_agreement": "discharges in both spike trains, as a share of those in either",
+    "rate_of_agreement": "discharges in both spike trains, as a share of those in either, after a "
+    "constant lag of each motor unit was removed",
     "interval_error_ms": "root mean square error of the inter-discharge intervals (ms)",
     "motor_units": "trained, mean over the folds",
-    "training_seconds": "of one fold",
+    "training_seconds": "of one fold: processor time, all cores together (s)",
     "delay_ms": "signal after a discharge that its decision waits for (ms), without computation",
     "computing_percent": "of one processor core, to decode in real time",
     "labelled_as": "motor unit of the file that agrees best; -1: none",

@@ -111,8 +111,8 @@ def ablation():
 
 
 @plt.rc_context(STYLE)
-def draw_decoded(trained, fs, output, note, shown_s=8.0):
-    """Decoded against labelled windows of held-out time, one panel per decoder.
+def draw_decoded(trained, fs, output, note):
+    """Decoded against labelled windows in 8 s of held-out time, one panel per decoder.
 
     Parameters
     ----------
@@ -122,8 +122,6 @@ def draw_decoded(trained, fs, output, note, shown_s=8.0):
         Sampling frequency in Hz.
     output, note : str
         See `figures.save`; the stem is sample_decoded.
-    shown_s : float
-        Time shown, in s, from the middle of the tested time.
 
     Returns
     -------
@@ -141,7 +139,7 @@ def draw_decoded(trained, fs, output, note, shown_s=8.0):
             ax.plot(time[n], unit + shift, marker, color=colour, ms=4, mew=0.8, label=name)
         ax.set(yticks=range(label.shape[1]), ylim=(label.shape[1] - 0.4, -0.6), title=run.network)
         middle = time[len(time) // 2]
-        ax.set(ylabel="Motor unit", xlim=(middle - shown_s / 2, middle + shown_s / 2))
+        ax.set(ylabel="Motor unit", xlim=(middle - 4, middle + 4))
     axes[-1, 0].set_xlabel("Time (s)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return save(figure, "sample_decoded", output, note)

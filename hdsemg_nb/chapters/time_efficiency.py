@@ -15,6 +15,7 @@ from hdsemg_nb.chapters.scores import GRID
 from hdsemg_nb.decoders import PAPER_NETWORKS, Run, build_model
 from hdsemg_nb.decoders.network import FittedNetwork
 from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
+from hdsemg_nb.normalisation import fit_normalisation
 from hdsemg_nb.results import device_name
 
 MVC = 10  # % MVC of the recording in the paper's Tables 4 and 11 (participant S10)
@@ -69,7 +70,7 @@ def prediction_times(recording, n_motor_units, n_timed):
 def _untrained(recording, run, n_motor_units):
     model = build_model(run.network, run.window, n_motor_units, recording.n_channels).eval()
     everything = np.ones(recording.n_samples, dtype=bool)
-    normalisation = segment.fit_normalisation(recording.emg, everything)
+    normalisation = fit_normalisation(recording.emg, everything)
     offsets = np.zeros(n_motor_units, dtype=np.int64)
     fold = segment.cut(recording, run)[1][0]
     return FittedNetwork(model, run, normalisation, offsets, None, None, recording, fold)
@@ -125,7 +126,7 @@ def table_11(times, runs, fs):
 def _cells(times, runs, cells):
     """Training and prediction time of (network, window, step), one row each where there is one."""
     wanted = pd.DataFrame(cells, columns=CELL[:3])
-    predicted = times.groupby(KEYS, sort=False)["ms"].agg(mean="median", sd="std").reset_index()
+    predicted = times.groupby(KEYS, sort=False)["ms"].agg(mean="mean", sd="std").reset_index()
     predicted = wanted.merge(predicted.assign(metric="prediction_ms_per_window"))
     both = [wanted.merge(training_times(runs)), predicted]
     return pd.concat(both, ignore_index=True)[[*CELL, "mean", "sd"]]

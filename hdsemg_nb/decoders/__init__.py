@@ -1,4 +1,5 @@
 """Decoders: what a run is, and one file for each that can carry it out."""
+# ruff: noqa: F401
 
 from hdsemg_nb.decoders.registry import (
     ADAPTIVE,
@@ -12,20 +13,6 @@ from hdsemg_nb.decoders.registry import (
     STREAMED,
 )
 from hdsemg_nb.decoders.run import Run
-
-__all__ = [
-    "ADAPTIVE",
-    "DECODERS",
-    "FILTER",
-    "FOLLOWING",
-    "LINEAR",
-    "NETWORKS",
-    "OURS",
-    "PAPER_NETWORKS",
-    "STREAMED",
-    "Run",
-    "build_model",
-]
 
 
 def build_model(network, window, n_motor_units, n_channels=64, **own):

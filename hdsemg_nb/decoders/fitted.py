@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from hdsemg_nb import segment
-from hdsemg_nb.discharges import REFRACTORY_MS
+from hdsemg_nb.cbss.filter import peaks
 
 
 class FittedDecoder:
@@ -136,7 +135,7 @@ def to_the_sample(probabilities, first, length, threshold, fs):
     threshold : float
         Least mean probability of a discharge.
     fs : float
-        Sampling frequency in Hz; peaks less than `REFRACTORY_MS` from a higher one are left out.
+        Sampling frequency in Hz; no peak stands within the refractory time of a higher one.
 
     Returns
     -------
@@ -146,6 +145,4 @@ def to_the_sample(probabilities, first, length, threshold, fs):
     none = np.zeros((1, probabilities.shape[1]))
     total = np.cumsum(np.concatenate([none, probabilities]), axis=0, dtype=float)
     mean = (total[length:] - total[:-length]) / length  # from sample first + length - 1 on
-    distance = max(1, round(REFRACTORY_MS * fs / 1000))
-    peaks = (find_peaks(one, height=threshold, distance=distance)[0] for one in mean.T)
-    return [found + first + length - 1 for found in peaks]
+    return [peaks(one, fs, threshold) + first + length - 1 for one in mean.T]

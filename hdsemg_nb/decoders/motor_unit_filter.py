@@ -8,6 +8,7 @@ import pandas as pd
 from hdsemg_nb import segment
 from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
+from hdsemg_nb.discharges import refractory
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +47,8 @@ class FittedFilter(FittedDecoder):
     @property
     def look_ahead(self):
         """Samples after a discharge that its decision needs."""
-        linear = self.filter
-        refractory = round(linear.refractory_ms * linear.fs_ / 1000)
-        return int(linear.lags_.max()) + linear.n_lags // 2 + refractory
+        lag = int(self.filter.lags_.max())
+        return lag + self.filter.n_lags // 2 + refractory(self.fs)
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""

@@ -37,7 +37,7 @@ def fit_filters(recording, mask, normalisation, without=""):
     recording : recording.Recording
     mask : numpy.ndarray of bool, shape (samples,)
         Training samples.
-    normalisation : segment.Normalisation
+    normalisation : normalisation.Normalisation
     without : str
         As for `MUFNet`.
 
@@ -67,7 +67,7 @@ def shift_matrices(grid, normalisation):
     ----------
     grid : recording.Grid or None
         None: where the electrodes are is not known, nothing is moved.
-    normalisation : segment.Normalisation
+    normalisation : normalisation.Normalisation
 
     Returns
     -------

@@ -10,6 +10,8 @@ from torch import nn
 
 from hdsemg_nb import engine, segment
 from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names, decode_every_sample
+from hdsemg_nb.discharges import refractory
+from hdsemg_nb.normalisation import Normalisation, fit_normalisation
 from hdsemg_nb.recording import Recording
 
 
@@ -19,7 +21,7 @@ class FittedNetwork(FittedDecoder):
 
     model: nn.Module
     run: object  # decoders.Run
-    normalisation: segment.Normalisation  # fitted to the training windows
+    normalisation: Normalisation  # fitted to the training windows
     offsets: np.ndarray  # samples by which the label of each motor unit is moved
     history: pd.DataFrame  # of `engine.training`
     f1_weights: dict  # those of the highest validation F1; the model has those of the lowest loss
@@ -38,8 +40,10 @@ class FittedNetwork(FittedDecoder):
 
     @property
     def look_ahead(self):
-        """Samples after a discharge that its decision waits for."""
-        return self.run.window // 2 + int(self.offsets.max())
+        """Samples after a discharge that `decode` takes: the last label with it, a higher peak."""
+        run = self.run
+        (low,), _ = segment.label_borders(np.zeros(1, int), run.window, run.span, run.step)
+        return run.window - 1 - int(low) + int(self.offsets.max()) + refractory(self.fs)
 
     def of_highest_f1(self):
         """The same network with the weights of the highest validation F1."""
@@ -98,7 +102,7 @@ class Network(nn.Module):
     def fit(cls, recording, run, starts, fold, progress=None):
         """Train on one fold, step by step for `engine.finish`; returns a `FittedNetwork`."""
         mask = segment.covered_samples(starts[fold.train], run.window, recording.n_samples)
-        normalisation = segment.fit_normalisation(recording.emg, mask, run.whiten)
+        normalisation = fit_normalisation(recording.emg, mask, run.whiten)
         with torch.random.fork_rng():
             torch.manual_seed(run.seed)
             model = cls.build(run, recording.n_motor_units, recording.n_channels)

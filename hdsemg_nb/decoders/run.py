@@ -25,7 +25,7 @@ class Run:
     tested_folds : int, optional
         Train and test only the first folds; default all. Fewer than all is a reduced run.
     whiten : bool
-        Spatial whitening on top of the z-score (`segment.fit_normalisation`); not in the paper.
+        Spatial whitening on top of the z-score (`fit_normalisation`); not in the paper.
     fit_offsets : bool
         Centre the labels on the action potentials, each motor unit by a constant fitted on the
         training samples (`segment.label_offsets`); not in the paper. MUF-Net always fits its own.

@@ -1,4 +1,5 @@
 """Live: from an amplifier's stream to discharges and back out (Lab Streaming Layer)."""
+# ruff: noqa: F401
 
 from hdsemg_nb.live.calibration import calibrate, record
 from hdsemg_nb.live.log import read_log
@@ -6,5 +7,3 @@ from hdsemg_nb.live.lsl import Source
 from hdsemg_nb.live.receiver import Receiver
 from hdsemg_nb.live.sender import send
 from hdsemg_nb.live.view import view
-
-__all__ = ["Receiver", "Source", "calibrate", "read_log", "record", "send", "view"]
