@@ -32,7 +32,7 @@ def paired(scores, by, ours=OURS):
     pandas.DataFrame
         One row per other decoder, `by` and intensity: f1 and f1_ours (means over participants),
         difference (ours less the other), n (participants), n_ahead (those in which ours is), p
-        (Wilcoxon signed-rank test, exact: at least 2 / 2^n).
+        (Wilcoxon signed-rank test, exact: at least 2 / 2^n; not corrected for the number of tests).
     """
     where, keys = [*by, "mvc", "subject"], ["network", *by, "mvc"]
     own = scores.loc[scores["network"] == ours, [*where, "f1"]]
