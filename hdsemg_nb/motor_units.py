@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hdsemg_nb.cbss import MotorUnitFilter, pulse_to_noise_ratio, silhouette
-from hdsemg_nb.cbss.filter import peaks
+from hdsemg_nb.cbss.filter import LARGEST_LAG, N_LAGS, oversampling, peaks
 from hdsemg_nb.discharges import discharge_rate, interval_cov
 
 DOUBLET_S = 0.02  # two discharges closer than this are a doublet, or one of them is wrong
@@ -29,7 +29,7 @@ def fittable(recording, mask=None):
     -------
     numpy.ndarray of bool, shape (motor units,)
     """
-    border = MotorUnitFilter.largest_lag + MotorUnitFilter.n_lags // 2
+    border = oversampling(recording.fs) * (LARGEST_LAG + N_LAGS // 2)
     last = recording.n_samples - border
     mask = np.ones(recording.n_samples, bool) if mask is None else mask
     trains = [times[mask[times]] for times in recording.discharges]

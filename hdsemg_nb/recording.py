@@ -2,7 +2,6 @@
 
 import hashlib
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import PurePath
@@ -113,6 +112,9 @@ class Recording:
         float32.
     force_name : str
         What `force` is, with its unit, for example "force (% MVC)": the label of its axis.
+    interpolated : sequence of (int, sequence of int)
+        Channels that `signal_check.repair` has interpolated, each with those whose mean it is: a
+        decoder that is trained here treats other recordings alike.
 
     Raises
     ------
@@ -136,6 +138,7 @@ class Recording:
     source: str = ""
     force: np.ndarray | None = None
     force_name: str = ""
+    interpolated: tuple = ()
 
     def __post_init__(self):
         emg = _checked_emg(self.emg)
@@ -151,6 +154,7 @@ class Recording:
         mvc, rule = np.nan if self.mvc is None else self.mvc, "an intensity in % MVC, or NaN"
         fields["mvc"] = _number(mvc, "mvc", rule, lambda x: not x < 0)
         fields["force"] = _checked_force(self.force, emg.shape[1])
+        fields["interpolated"] = _checked_pairs(self.interpolated, len(emg))
         for name in ("subject", "muscle", "source", "force_name"):
             fields[name] = _text(getattr(self, name), name)
         for name, value in fields.items():
@@ -217,27 +221,6 @@ class Recording:
         kept = [d[(d >= start) & (d < stop)] - start for d in self.discharges]
         force = None if self.force is None else self.force[start:stop]
         return replace(self, emg=self.emg[:, start:stop], discharges=kept, force=force)
-
-
-class Recordings(Sequence):
-    """Recordings that are read when they are asked for, one at a time, and not kept.
-
-    Parameters
-    ----------
-    loaders : iterable of callable
-        Each returns a `Recording` when called without arguments; picklable where the recordings
-        are sent to other processes.
-    """
-
-    def __init__(self, loaders):
-        self.loaders = list(loaders)
-
-    def __len__(self):
-        return len(self.loaders)
-
-    def __getitem__(self, index):
-        chosen = self.loaders[index]
-        return Recordings(chosen) if isinstance(index, slice) else chosen()
 
 
 def discharge_times(times, name="discharges", n_samples=None, ordered=True):
@@ -321,6 +304,13 @@ def _checked_pnr(pnr, n_units):
     except (TypeError, ValueError) as error:
         rule = f"a number in dB for each of the {n_units} motor units, NaN where unknown"
         raise ValueError(f"pnr={pnr!r} must be {rule}") from error
+
+
+def _checked_pairs(interpolated, n_channels):
+    pairs = tuple((int(one), tuple(map(int, others))) for one, others in interpolated)
+    if not all(others and {one, *others} <= {*range(n_channels)} for one, others in pairs):
+        raise ValueError(f"interpolated={pairs} must name some of the {n_channels} channels")
+    return pairs
 
 
 def _number(value, name, rule, allowed):

@@ -169,6 +169,7 @@ def repair(recording, channels):
     Returns
     -------
     recording.Recording
+        Its `interpolated` says from which channels.
 
     Raises
     ------
@@ -184,8 +185,23 @@ def repair(recording, channels):
         return recording
     places = np.arange(recording.n_channels)[:, None]
     places = places if recording.grid is None else recording.grid.electrodes
-    emg = recording.emg.copy()
+    pairs = []
     for channel in channels:
         distance = np.linalg.norm(places[sound] - places[channel], axis=1)
-        emg[channel] = recording.emg[sound[distance == distance.min()]].mean(axis=0)
-    return replace(recording, emg=emg)
+        pairs.append((int(channel), tuple(sound[distance == distance.min()].tolist())))
+    emg = interpolate(recording.emg, pairs)
+    return replace(recording, emg=emg, interpolated=(*recording.interpolated, *pairs))
+
+
+def interpolate(emg, interpolated):
+    """EMG in which channels are the mean of others, as `Recording.interpolated` says.
+
+    Parameters
+    ----------
+    emg : numpy.ndarray, shape (channels, samples)
+    interpolated : sequence of (int, sequence of int)
+    """
+    emg = emg.copy() if len(interpolated) else emg
+    for channel, others in interpolated:
+        emg[channel] = emg[list(others)].mean(axis=0)
+    return emg

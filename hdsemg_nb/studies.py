@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hdsemg_nb import params, paths
 from hdsemg_nb.datasets import load_recordings
 from hdsemg_nb.decoders import Run
-from hdsemg_nb.recording import Recordings
+from hdsemg_nb.recordings import Recordings
 
 FIELDS = ["note", "recordings", "results"]
 
@@ -56,7 +56,7 @@ class Study:
 
         Returns
         -------
-        recording.Recordings
+        recordings.Recordings
         list of range
             Their numbers, for each block.
         """

@@ -51,7 +51,7 @@ def run(
     Parameters
     ----------
     recordings : sequence of recording.Recording
-        For example `recording.Recordings`. Read here, one at a time, and sent to a worker with
+        For example `recordings.Recordings`. Read here, one at a time, and sent to a worker with
         each run: the workers need no access to the files.
     runs : sequence of decoders.Run, or of such sequences
         Computed block by block, in each by intensity (in the order in which the recordings have

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from hdsemg_nb.cbss import decompose, decomposition, recovery
 from hdsemg_nb.cbss.decomposition import NoMotorUnit
@@ -44,6 +45,17 @@ def test_decompose_finds_the_motor_units(recording, found):
     assert (table.rate_of_agreement > 0.95).all()
     assert sorted(table.found) == list(range(4))  # one to one, and no motor unit beyond the four
     assert found.recording.n_motor_units == 4
+
+
+def test_decompose_finds_them_in_a_faster_recording(recording):
+    """Band-limited as by an amplifier: then most eigenvalues of the covariance are next to 0."""
+    emg, trains = resample_poly(recording.emg, 2, 1, axis=1), [2 * t for t in recording.discharges]
+    fast = Recording(emg, 2 * FS, trains)
+    found = decompose(fast, n_lags=8, n_seeds=40, progress=False)
+    table = match_motor_units(trains, found.recording.discharges, fast.fs)
+    assert (table.rate_of_agreement > 0.95).all() and found.filter.n_lags == 16
+    decoded = found.filter.decode(emg)
+    assert (match_motor_units(trains, decoded, fast.fs).rate_of_agreement > 0.95).all()
 
 
 def test_decompose_reports_quality(found):

@@ -16,8 +16,8 @@ from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
 FIRST = (
-    "recording datasets segment label_noise normalisation signal_check motor_units metrics "
-    "discharges stats params paths tables"
+    "recording recordings datasets segment label_noise normalisation signal_check motor_units "
+    "metrics discharges stats params paths tables"
 )
 SECOND = (
     "decoders engine gpu train latency robustness figures studies sweep works results cluster live"

@@ -8,6 +8,7 @@ import pytest
 
 from hdsemg_nb import datasets, figures, paths
 from hdsemg_nb.chapters import own_recording as own
+from hdsemg_nb.chapters import own_recording_signal as signal
 from hdsemg_nb.chapters.own_recording_page import COLUMNS, Page
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run
 from hdsemg_nb.motor_units import motor_unit_table, suspicious_discharges
@@ -31,16 +32,19 @@ def saved(planted, tmp_path):
 
 
 def test_the_last_third_is_the_new_recording(saved, planted):
-    recording, new = own.read(str(saved), "", fs=0.0, unit="", grid="")
+    recording, new = signal.read(str(saved), "", fs=0.0, unit="", grid="")
     assert recording.duration == pytest.approx(16 / 3, abs=1e-3)
     assert recording.n_samples + new.n_samples == planted.n_samples
-    facts = own.facts(recording=recording, new=new)
+    facts = signal.facts(recording=recording, new=new)
     assert facts.loc["electrode grid", "new"] == "4 x 4, 8 mm"
     assert facts.loc["force"].tolist() == ["none", "none"]
     assert new.source.endswith(f", from sample {recording.n_samples} on (5.33 s)")
-    assert own.new_name(str(saved), "") == "Versuch 1.mat, last third"
-    assert own.new_name(str(saved), "a b/c.mat") == "c.mat"
-    same, other = own.read(str(saved), str(saved))
+    assert signal.new_name(str(saved), "") == "Versuch 1.mat, last third"
+    assert signal.new_name(str(saved), "a b/c.mat") == "c.mat"
+    for electrodes, shape, first in (([2, 8, 4.0], (2, 8), (0, 0)), ([1, 17, 4], (1, 17), (0, 1))):
+        grid = signal.read(str(saved), "", electrodes)[1].grid
+        assert grid.shape == shape and tuple(grid.electrodes[0]) == first and grid.ied_mm == 4
+    same, other = signal.read(str(saved), str(saved))
     np.testing.assert_array_equal(same.emg, other.emg)
 
 
@@ -55,7 +59,7 @@ def test_another_kind_of_recording_is_refused_when_it_is_read(saved, planted, ch
     other = saved.with_name("other.mat")
     datasets.save_mat(dataclasses.replace(planted, **change(planted)), other)
     with pytest.raises(ValueError, match=rf"other\.mat does not fit .*Versuch 1\.mat: .*{message}"):
-        own.read(str(saved), str(other))
+        signal.read(str(saved), str(other))
 
 
 def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
@@ -63,14 +67,16 @@ def test_bad_channels_are_those_of_the_check_and_the_reader(planted):
     emg[3] = emg[7] = 0
     one = dataclasses.replace(planted, emg=emg)
     checked = check_signal(one)
-    assert own.bad_channels(checked, also_bad=[5], not_bad=[7]) == [3, 5]
-    assert own.problems(checked).index.tolist() == [3, 7]
-    assert own.problems(check_signal(planted)) == "No channel has a problem."
-    assert "channels 3, 5" in own.sentence(checked, [3, 5])
-    alike = own.repaired_alike(planted, [5])  # bad in training, sound in the new one
-    assert not np.allclose(alike.emg[5], planted.emg[5])
-    assert (own.repaired_alike(one, [3], not_bad=[7]).emg[7] == 0).all()
-    own.draw_check(dataclasses.replace(one, grid=None), checked, "out", "note")
+    assert signal.bad_channels(checked, also_bad=[5], not_bad=[7]) == [3, 5]
+    assert signal.problems(checked).index.tolist() == [3, 7]
+    assert signal.problems(check_signal(planted)) == "No channel has a problem."
+    assert "channels 3, 5, each the mean of the sound" in signal.sentence(one, checked, [3, 5])
+    gridless = dataclasses.replace(one, grid=None)
+    assert "the grid is not told" in signal.sentence(gridless, checked, [3, 5])
+    repaired, again, said = signal.checked_and_repaired(one, [5], [7])
+    assert [k for k, _ in repaired.interpolated] == [3, 5] and (repaired.emg[7] == 0).all()
+    assert again.channels.equals(checked.channels) and "channels 3, 5" in said
+    signal.draw_check(dataclasses.replace(one, grid=None), checked, "out", "note")
 
 
 def test_from_decoders_to_files(planted, tmp_path, monkeypatch):
@@ -79,9 +85,9 @@ def test_from_decoders_to_files(planted, tmp_path, monkeypatch):
     assert scores.loc[FILTER, "rate_of_agreement"] > 0.9
     assert (scores[["training_seconds", "delay_ms", "computing_percent"]] > 0).all().all()
     decoder, shown = own.train_and_export(planted, own.RUNS[OURS], scores, tmp_path / "out")
-    assert shown.loc["training signal"].item() == "8.0 s, all of the recording"
+    assert shown.loc["training signal"].item() == "8.0 s"
     card = (tmp_path / "out" / "decoder.md").read_text()
-    assert "| training signal | 8.0 s, all of the recording |" in card
+    assert "| training signal | 8.0 s |" in card
     assert "transfers to no other person" in card and re.search(r"\| date \| 20\d\d-", card)
     assert f"| f1, blocked folds | {scores.loc[OURS, 'f1']:.3g} |" in card
     decoded = decoder.decode_recording(planted)
@@ -159,14 +165,14 @@ def test_a_motor_unit_that_rests_in_a_fold_is_left_out_of_it(planted):
 def test_advice_names_the_best_the_quickest_and_the_soonest():
     scores = pd.DataFrame(
         {
-            "rate_of_agreement": [0.95, 0.96, 0.5],
-            "training_seconds": [1.0, 30.0, 0.1],
-            "delay_ms": [25.0, 15.0, 20.0],
+            "rate_of_agreement": [0.95, 0.961, 0.5, 0.958],
+            "training_seconds": [1.0, 30.0, 0.1, 40.0],
+            "delay_ms": [25.0, 15.0, 20.0, 30.0],
         },
-        index=["a", "b", "c"],
+        index=["a", "b", "c", "d"],
     )
     text = own.advice(scores, "c")
-    assert "the b agrees best" in text and "the a trains fastest" in text
+    assert "the b and d agrees best" in text and "the a takes least to train" in text
     assert "The b decides soonest" in text and "Trained on all is the c (" in text
     assert "raise tested_folds" in own.advice(scores.assign(rate_of_agreement=np.nan), "c")
 

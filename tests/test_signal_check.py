@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hdsemg_nb.signal_check import check_signal, repair
+from hdsemg_nb.signal_check import check_signal, interpolate, repair
 
 RNG = np.random.default_rng(3)
 
@@ -67,6 +67,8 @@ def test_repair_takes_adjacent_sound_electrodes(planted):
     np.testing.assert_allclose(repaired.emg[5], planted.emg[[1, 4, 9]].mean(axis=0), rtol=1e-5)
     rest = np.setdiff1d(np.arange(16), [5, 6])
     np.testing.assert_array_equal(repaired.emg[rest], planted.emg[rest])
+    assert repaired.interpolated == ((5, (1, 4, 9)), (6, (2, 7, 10)))
+    np.testing.assert_array_equal(interpolate(planted.emg, repaired.interpolated), repaired.emg)
     numbered = repair(replace(planted, grid=None), [5, 6])
     np.testing.assert_array_equal(numbered.emg[5], planted.emg[4])
     with pytest.raises(ValueError, match=r"channels=\[16\] cannot be interpolated"):

@@ -9,6 +9,7 @@ from test_live_session import chunks, played, trains
 from hdsemg_nb import latency, train
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, STREAMED, Run
 from hdsemg_nb.live.session import Event, Rates
+from hdsemg_nb.signal_check import repair
 
 NET = Run(STREAMED, 40, 20, split="blocked", epochs=3, learning_rate=1e-2, decay=True)
 
@@ -168,3 +169,27 @@ def test_a_session_sends_discharges_to_the_sample_and_goes_on_after_a_break(load
     session.restart()
     np.testing.assert_array_equal(session.state["averages"], learnt["averages"])
     assert session.state["counted"] == learnt["counted"] > 0
+
+
+@pytest.mark.parametrize("network", [FILTER, "ML-DCNN", ADAPTIVE, STREAMED])
+def test_what_was_interpolated_in_training_is_interpolated_for_the_decoder(
+    network, two_units, tmp_path
+):
+    emg, runs = two_units.emg.copy(), {STREAMED: NET}
+    emg[5] = 3000 * np.random.default_rng(1).standard_normal(emg.shape[1])
+    raw = dataclasses.replace(two_units, emg=emg)
+    repaired = repair(raw, [5])
+    run = runs.get(network, Run(network, 20, 20, epochs=2, bf16=False))
+    decoder = train.fit(repaired, run)
+    expected = [times.tolist() for times in decoder.decode(repaired.emg)]
+    assert [t.tolist() for t in decoder.decode_recording(raw).discharges] == expected
+    if network == FILTER:
+        return
+    path = tmp_path / f"decoder{latency.ending(network)}"
+    latency.export(decoder, path)
+    decoder = latency.load_decoder(path)
+    expected = [times.tolist() for times in decoder.decode(repaired.emg)]
+    assert [t.tolist() for t in decoder.decode_recording(raw).discharges] == expected
+    streamed = [pushed(decoder.stream(2048), one) for one in (raw.emg, repaired.emg)]
+    first, second = ([(d.discharges, d.problem) for d in ones] for ones in streamed)
+    assert first == second and not any("channel 5" in problem for _, problem in first)

@@ -11,6 +11,7 @@ from hdsemg_nb.cbss.filter import (
     MotorUnitFilter,
     extended_covariance,
     lag_products,
+    oversampling,
     peaks,
     two_classes,
 )
@@ -237,7 +238,8 @@ class AdaptiveFilter(MotorUnitFilter):
             raise ValueError("every channel that the filters use is dead in emg")
         prior = PRIOR_S * self.fs_
         mixed = (products + prior * self.products_) / (n_samples + prior)
-        return extended_covariance(mixed[:, live][:, :, live], n_judged)
+        mixed = mixed[:, live][:, :, live]
+        return extended_covariance(mixed, n_judged, oversampling(self.fs_))
 
     def follow(self, emg, live, factor, before=None, looked_for=None, passes=PASSES):
         """Filters for a signal whose covariance is known.

@@ -53,7 +53,7 @@ class Decomposition(namedtuple("Decomposition", "recording filter quality")):
 _Unit = namedtuple("_Unit", "filter discharges silhouette interval_cov pnr")
 
 
-def decompose(recording, n_lags=16, n_seeds=100, seed=0, progress=True):
+def decompose(recording, n_lags=linear.N_LAGS, n_seeds=100, seed=0, progress=True):
     """Find motor units and their discharge times in the EMG alone.
 
     Parameters
@@ -61,7 +61,8 @@ def decompose(recording, n_lags=16, n_seeds=100, seed=0, progress=True):
     recording : recording.Recording
         Its discharge times, if any, are not looked at.
     n_lags : int
-        Extension: consecutive samples of every channel seen at once.
+        Extension: consecutive samples of every channel seen at once, at about 2048 Hz: of a faster
+        recording every second, third, ... sample is taken (`filter.oversampling`).
     n_seeds : int
         Sources separated in each round, started from random peaks of the activity index.
     seed : int
@@ -90,17 +91,18 @@ def decompose(recording, n_lags=16, n_seeds=100, seed=0, progress=True):
         Names channels left out, dead or equal to another one.
     """
     _check(recording, n_lags, n_seeds)
-    emg = _band_passed(recording)
+    every = linear.oversampling(recording.fs)
+    emg, fs = _band_passed(recording)[:, ::every], recording.fs / every
     extended = _Extended(emg[linear.sound_channels(recording.emg, emg)], n_lags)
     activity = extended.activity()
     units, rng = [], np.random.default_rng([seed])
     for _ in tqdm(range(_N_ROUNDS), desc="decompose", unit="round", disable=not progress):
-        filters = extended.solve(extended.at(_seeds(activity, n_seeds, recording.fs, rng)))
+        filters = extended.solve(extended.at(_seeds(activity, n_seeds, fs, rng)))
         filters = _fixed_point(extended, filters, [unit.filter for unit in units])
-        found = _refine(extended, _unlike(extended, filters), recording.fs)
+        found = _refine(extended, _unlike(extended, filters), fs)
         found = [u for u in found if u.silhouette >= LEAST_SILHOUETTE]
         found = [u for u in found if u.interval_cov <= LARGEST_COV]
-        n_before, units = len(units), _distinct(units + found, recording.fs)
+        n_before, units = len(units), _distinct(units + found, fs)
         if len(units) == n_before:
             break
         for unit in units:
@@ -108,15 +110,16 @@ def decompose(recording, n_lags=16, n_seeds=100, seed=0, progress=True):
             activity[np.clip(around, 0, len(activity) - 1)] = 0
     if not units:
         rule = f"silhouette >= {LEAST_SILHOUETTE} and interval CoV <= {LARGEST_COV} in {recording}"
-        seen = f"its filters see {1000 * n_lags / recording.fs:.1f} ms, 8 are usual: raise n_lags"
+        seen = f"its filters see {1000 * n_lags / fs:.1f} ms, 8 are usual: raise n_lags"
         raise NoMotorUnit(
             f"no motor unit with {rule}; take a longer signal or more n_seeds; {seen}"
         )
-    found = replace(recording, discharges=[u.discharges for u in units], pnr=[u.pnr for u in units])
+    trains = [every * u.discharges for u in units]
+    found = replace(recording, discharges=trains, pnr=[u.pnr for u in units])
     quality = pd.DataFrame(units).rename_axis("motor_unit").reset_index()
     quality["n_discharges"] = quality["discharges"].map(len)
     quality = quality["motor_unit n_discharges pnr silhouette interval_cov".split()]
-    return Decomposition(found, linear.MotorUnitFilter(n_lags=n_lags).fit(found), quality)
+    return Decomposition(found, linear.MotorUnitFilter(every * n_lags).fit(found), quality)
 
 
 def recovery(recordings, **options):
@@ -205,8 +208,9 @@ def _check(recording, n_lags, n_seeds):
     if recording.fs <= 2 * BAND_HZ[1]:
         raise ValueError(f"fs={recording.fs} Hz is too slow, expected above {2 * BAND_HZ[1]:g} Hz")
     channels, samples = recording.emg.shape
-    if samples < channels * n_lags:
-        least = f"at least {channels * n_lags} for n_lags={n_lags}; take a longer recording"
+    needed = channels * n_lags * linear.oversampling(recording.fs)
+    if samples < needed:
+        least = f"at least {needed} for n_lags={n_lags}; take a longer recording"
         raise ValueError(f"emg has {channels} channels and {samples} samples, expected {least}")
 
 

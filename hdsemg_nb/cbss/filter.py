@@ -11,6 +11,13 @@ from scipy.signal import find_peaks
 from hdsemg_nb.discharges import refractory
 from hdsemg_nb.segment import spike_triggered_average
 
+N_LAGS, LARGEST_LAG = 16, 32  # samples at about 2048 Hz: 8 and 16 ms
+
+
+def oversampling(fs):
+    """How many times 2048 Hz a sampling frequency is, in whole numbers, at least 1."""
+    return max(1, round(fs / 2048))
+
 
 def peaks(source, fs, least=None):
     """Peaks of a source, not lower than `least`, no two within the refractory time."""
@@ -80,12 +87,13 @@ def lag_products(emg, n_lags):
     return np.array([emg[:, : n - lag] @ emg[:, lag:].T for lag in range(n_lags)])
 
 
-def extended_covariance(products, n_judged=None):
+def extended_covariance(products, n_judged=None, oversampled=1):
     """Regularised covariance of the extended EMG, the EMG taken as 0 beyond its ends.
 
     Block-Toeplitz. The mean of the lower half of the eigenvalues is added to the diagonal (Negro et
     al. 2016, doi:10.1088/1741-2560/13/2/026027), at least 1e-10 of the largest: in a band far below
-    the sampling frequency many are 0.
+    the sampling frequency many are 0. Where the signal was sampled faster than at 2048 Hz as many
+    are judged as there would be at that rate, for the smaller ones are next to 0.
 
     Parameters
     ----------
@@ -94,6 +102,8 @@ def extended_covariance(products, n_judged=None):
     n_judged : int, optional
         Take the eigenvalues of so many lags alone: with half of them an eighth of the time, and 5
         to 20 % more is added. Default all.
+    oversampled : int
+        `oversampling` of the signal.
 
     Returns
     -------
@@ -104,7 +114,9 @@ def extended_covariance(products, n_judged=None):
     eigenvalues = np.linalg.eigvalsh(
         _block_toeplitz(products[:n_judged]) if n_judged else covariance
     )
-    added = max(eigenvalues[: -(-len(eigenvalues) // 2)].mean(), 1e-10 * eigenvalues[-1])
+    n = len(eigenvalues)
+    lower = eigenvalues[n - n // oversampled : n - n // (2 * oversampled)]
+    added = max(lower.mean(), 1e-10 * eigenvalues[-1])
     covariance.flat[:: len(covariance) + 1] += added
     return covariance
 
@@ -132,10 +144,11 @@ class MotorUnitFilter:
 
     Parameters
     ----------
-    n_lags : int
-        Extension R: consecutive samples of every channel the filter sees at once.
-    largest_lag : int
-        Largest constant lag tried to both sides, in samples.
+    n_lags : int, optional
+        Extension R: consecutive samples of every channel the filter sees at once. Default
+        `N_LAGS`, at a sampling frequency above 3 kHz as much more as it is higher (`oversampling`).
+    largest_lag : int, optional
+        Largest constant lag tried to both sides, in samples. Default likewise `LARGEST_LAG`.
     largest_ahead : int, optional
         Largest lag tried ahead, for short delays; default `largest_lag`. A unit that would be
         separated better further ahead is named in a warning.
@@ -148,8 +161,8 @@ class MotorUnitFilter:
     thresholds_ : numpy.ndarray, shape (motor units,)
     """
 
-    n_lags: int = 16
-    largest_lag: int = 32
+    n_lags: int | None = None
+    largest_lag: int | None = None
     largest_ahead: int | None = None
 
     def fit(self, recording, mask=None):
@@ -173,6 +186,9 @@ class MotorUnitFilter:
             samples, or every channel is dead.
         """
         mask = np.ones(recording.n_samples, bool) if mask is None else mask
+        more = oversampling(recording.fs)
+        self.n_lags = N_LAGS * more if self.n_lags is None else self.n_lags
+        self.largest_lag = LARGEST_LAG * more if self.largest_lag is None else self.largest_lag
         sizes = (0,), self.n_lags, self.largest_lag, True, self.largest_ahead
         (self.weights_,), self.lags_ = filter_bank(recording, mask, *sizes)
         self.fs_ = recording.fs
@@ -243,7 +259,13 @@ class MotorUnitFilter:
 
 
 def filter_bank(
-    recording, mask, noise=(0.0,), n_lags=16, largest_lag=32, whiten=True, largest_ahead=None
+    recording,
+    mask,
+    noise=(0.0,),
+    n_lags=N_LAGS,
+    largest_lag=LARGEST_LAG,
+    whiten=True,
+    largest_ahead=None,
 ):
     """Filters of each motor unit for several levels of noise, all at the same lag.
 
@@ -283,7 +305,8 @@ def filter_bank(
     emg = np.where(mask, recording.emg - recording.emg[:, mask].mean(axis=1, keepdims=True), 0)
     sound = sound_channels(recording.emg[:, mask], emg)
     averages = _averages(emg[sound], recording.discharges, mask, n_lags, largest_lag)
-    covariance = extended_covariance(lag_products(emg[sound], n_lags) / mask.sum())
+    products = lag_products(emg[sound], n_lags) / mask.sum()
+    covariance = extended_covariance(products, oversampled=oversampling(recording.fs))
     power = recording.emg[np.ix_(sound, mask)].var(axis=1).mean()
     units, lags = np.arange(len(averages)), None
     weights = np.zeros((len(noise), len(units), len(sound), n_lags))

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from hdsemg_nb import metrics
-from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.cbss.adaptive_stream import DELAY_S, PERIOD_S
+from hdsemg_nb.cbss.filter import N_LAGS
 from hdsemg_nb.chapters.adaptation_tables import beside_filters, planted_scores, to_the_sample
 from hdsemg_nb.chapters.filter_initialised import paired
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED
@@ -20,7 +20,7 @@ PLANTED = {
     "n_units": "5 to 30 units",
 }
 STILL = f"{STREAMED}, not adapting"
-AHEAD_MS = 1000 / 2048 * (LARGEST_AHEAD + MotorUnitFilter.n_lags // 2 - 1 + SEEN_AHEAD)  # at most
+AHEAD_MS = 1000 / 2048 * (LARGEST_AHEAD + N_LAGS // 2 - 1 + SEEN_AHEAD)  # at most
 
 
 def bars(real, cohort, planted, grid, real_changed, minutes, tiring, forces):

@@ -7,18 +7,14 @@ from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter, process_time
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run, adaptive_net, muf_net
-from hdsemg_nb.decoders.fitted import channel_names, check_kind
-from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_grid_image, grid_of, save
 from hdsemg_nb.latency import ending, export, load_decoder
 from hdsemg_nb.motor_units import fittable, with_units
-from hdsemg_nb.signal_check import check_signal, repair
 
 RUNS = {  # blocked folds: nothing of the training is in the test
     FILTER: Run(FILTER, 20, 20, split="blocked"),
@@ -59,116 +55,6 @@ def runs(networks=(), decoder=STREAMED, tested_folds=None):
     return {name: replace(run, tested_folds=tested_folds) for name, run in known.items()}
 
 
-def read(file, new_file, **about):
-    """The recording to train on, and the new one to decode.
-
-    Parameters
-    ----------
-    file : str
-        See `datasets.load`; "" for the real sample.
-    new_file : str
-        Another recording of the same electrodes; "" to cut the last third off the first.
-    **about
-        For `datasets.load`; what is empty or 0 is left to the file.
-
-    Returns
-    -------
-    tuple of recording.Recording
-
-    Raises
-    ------
-    ValueError
-        When a decoder trained on the first cannot take the new one.
-    """
-    about = {name: value for name, value in about.items() if value}
-    recording = datasets.load(file, **about) if file else datasets.fetch_sample()
-    if new_file:
-        new = datasets.load(new_file, **about)
-        try:
-            check_kind(new, recording.fs, channel_names(recording))
-        except ValueError as error:
-            raise ValueError(f"{new_file} does not fit {file or 'the sample'}: {error}") from error
-        return recording, new
-    border = recording.duration * 2 / 3
-    parts = recording.crop(0, border), recording.crop(border, recording.duration)
-    start = f"from sample {parts[0].n_samples} on ({parts[0].duration:.2f} s)"
-    return parts[0], replace(parts[1], source=f"{recording.source}, {start}")
-
-
-def name(file):
-    """What the recording is called in titles and notes."""
-    return Path(file).name if file else "real recording (openhdemg sample)"
-
-
-def new_name(file, new_file):
-    """What the new recording is called."""
-    return name(new_file) if new_file else f"{name(file)}, last third"
-
-
-def facts(**recordings):
-    """What was read: a column for each recording."""
-    return pd.DataFrame({name: _facts(one) for name, one in recordings.items()})
-
-
-def _facts(one):
-    rows = one.grid and f"{one.grid.shape[0]} x {one.grid.shape[1]}, {one.grid.ied_mm:g} mm"
-    return {
-        "source": one.source,
-        "muscle": one.muscle or "not told",
-        "channels": one.n_channels,
-        "electrode grid": rows or "not told",
-        "sampling frequency": f"{one.fs:g} Hz",
-        "length": f"{one.duration:.1f} s",
-        "motor units with discharge times": one.n_motor_units,
-        "force": one.force_name or "none",
-    }
-
-
-def bad_channels(checked, also_bad=(), not_bad=()):
-    """Channels to interpolate: those of the check, and what the reader decides otherwise."""
-    found = checked.channels.query("action == 'interpolate'")["channel"]
-    return sorted((set(found) | set(also_bad)) - set(not_bad))
-
-
-def problems(checked):
-    """The channels with a problem, alone; a sentence when there is none."""
-    found = checked.channels.query("problem != ''").set_index("channel").round(3)
-    return found if len(found) else "No channel has a problem."
-
-
-def sentence(checked, bad):
-    """What was done about the channels, and what else the check says."""
-    names = ", ".join(map(str, bad))
-    done = f"Interpolated: channels {names}" if bad else "No channel interpolated"
-    return ". ".join([done, *checked.notes]) + "."
-
-
-def repaired_alike(new, bad, not_bad=()):
-    """A new recording with the channels interpolated that are bad in it or were in training."""
-    return repair(new, bad_channels(check_signal(new), bad, not_bad))
-
-
-@plt.rc_context(STYLE)
-def draw_check(recording, checked, output, note):
-    """The signal of each electrode: amplitude, noise and mains over the grid, problems crossed.
-
-    The colours end at the largest value of a channel without a problem.
-    """
-    figure, axes = plt.subplots(1, 3, figsize=(TWO_COLUMNS, 85 * MM))
-    table, grid = checked.channels, grid_of(recording)
-    shown = {
-        "rms_uv": "EMG amplitude (µV RMS)",
-        "noise": "High-frequency noise (times the median)",
-        "mains_percent": "Mains (% of the power)",
-    }
-    for ax, (name, label) in zip(axes, shown.items(), strict=True):
-        bad = table["problem"] != ""
-        draw_grid_image(ax, grid, table[name].clip(upper=table.loc[~bad, name].max()), label)
-        rows, columns = grid.electrodes[bad].T
-        ax.plot(columns, rows, "x", color=DISCHARGE, ms=5)
-    return save(figure, "signal_check", output, f"{note}; crosses: channels with a problem")
-
-
 def with_motor_units(recording):
     """The recording with motor units: those of its file, else by blind source separation.
 
@@ -188,6 +74,14 @@ def without(recording, left_out):
     if unknown := set(left_out) - set(numbers):
         raise ValueError(f"left_out={sorted(unknown)}: motor units are 0 to {numbers[-1]}")
     return with_units(recording, [k not in left_out for k in numbers])
+
+
+def numbering(left_out):
+    """How motor units are numbered from here on."""
+    if not left_out:
+        return "Motor units keep their numbers in all that follows."
+    units = ", ".join(map(str, sorted(left_out)))
+    return f"Left out: motor units {units}. The others are numbered anew, from 0, in what follows."
 
 
 def correction(before, after):
@@ -260,14 +154,15 @@ def advice(scores, decoder):
     """Which decoder to take for what, from the table of `compare`, and which one is trained."""
     if scores["rate_of_agreement"].isna().all():
         return "No motor unit discharges in the folds tested: raise tested_folds to compare."
-    best = scores["rate_of_agreement"].idxmax()
+    rates = scores["rate_of_agreement"].round(2)
+    best = " and ".join(rates.index[rates == rates.max()])
     alike = scores["rate_of_agreement"] >= scores["rate_of_agreement"].max() - CLOSE
     quick = scores.loc[alike, "training_seconds"].idxmin()
     soon = scores["delay_ms"].idxmin()
     return (
-        f"On the folds tested the {best} agrees best with the discharge times "
-        f"({scores.loc[best, 'rate_of_agreement']:.2f}); of those within {CLOSE} of it the {quick} "
-        f"trains fastest ({scores.loc[quick, 'training_seconds']:.1f} s). The {soon} decides "
+        f"On the folds tested the {best} agrees best with the discharge times ({rates.max():.2f}); "
+        f"of those within {CLOSE} of it the {quick} takes least to train "
+        f"({scores.loc[quick, 'training_seconds']:.1f} s of processor time). The {soon} decides "
         f"soonest after a discharge ({scores.loc[soon, 'delay_ms']:.1f} ms). How they bear noise, "
         "lost channels and a moved grid is measured in notebooks 07 and 08. Trained on all is the "
         f"{decoder} (parameter decoder)."
@@ -294,8 +189,9 @@ def train_and_export(recording, run, scores, folder):
     card = {
         "decoder": f"{run.network}, window {run.window}, step {run.step} samples",
         "trained on": repr(recording),
-        "training signal": f"{recording.duration:.1f} s, all of the recording",
-        "seconds used": f"{perf_counter() - began:.1f}",
+        "training signal": f"{recording.duration:.1f} s",
+        "channels interpolated": ", ".join(str(k) for k, _ in recording.interpolated) or "none",
+        "seconds to train and export": f"{perf_counter() - began:.1f}",
         **{f"{k}, blocked folds": f"{v:.3g}" for k, v in scores.loc[run.network].items()},
         "labels changed by the export": changed,
         "date": date.today().isoformat(),
@@ -305,6 +201,15 @@ def train_and_export(recording, run, scores, folder):
     text = "\n".join(["# Decoder", "", "| | |", "|---|---|", *lines, "", LIMITS, ""])
     paths.write_whole(folder / "decoder.md", text)
     return load_decoder(path) if form else fitted, pd.DataFrame({"": card})
+
+
+def decode(decoder, new):
+    """The new recording decoded, and which of its motor units are not to be relied on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        decoded = decoder.decode_recording(new)
+    said = "; ".join(str(one.message) for one in caught)
+    return decoded, f"Careful: {said}." if said else "Every motor unit is found in the new signal."
 
 
 def save_discharges(decoded, folder):

@@ -10,7 +10,8 @@ from scipy.interpolate import CubicSpline
 
 from hdsemg_nb.datasets.files import force_fields, naming
 from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, require, zero_based
-from hdsemg_nb.recording import Grid, Recording, Recordings
+from hdsemg_nb.recording import Grid, Recording
+from hdsemg_nb.recordings import Recordings
 
 IED_MM = {(13, 5): 8.0, (8, 4): 10.0}  # the paper's two grids (Methods), for files without IED
 _PLACE = re.compile(r"(S(\d+))/.+_(\d+)_([A-Za-z]+)\.mat")
@@ -37,7 +38,7 @@ def load_hug2021(folder, muscle="GM", exclude=("S14", "S15")):
 
     Returns
     -------
-    recording.Recordings
+    recordings.Recordings
         By participant and intensity.
 
     Raises

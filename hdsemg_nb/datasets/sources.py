@@ -4,7 +4,7 @@ from hdsemg_nb import paths
 from hdsemg_nb.datasets.hug2021 import load_hug2021
 from hdsemg_nb.datasets.sample import fetch_sample
 from hdsemg_nb.datasets.synthetic import Setup, synthetic_cohort
-from hdsemg_nb.recording import Recordings
+from hdsemg_nb.recordings import Recordings
 
 
 def load_recordings(
@@ -25,7 +25,7 @@ def load_recordings(
 
     Returns
     -------
-    recording.Recordings
+    recordings.Recordings
 
     Raises
     ------

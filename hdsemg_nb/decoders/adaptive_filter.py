@@ -1,11 +1,18 @@
 """The adaptive motor-unit filter as a decoder: it follows the signal it decodes, without labels."""
 
+import numpy as np
+
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
 from hdsemg_nb.decoders.motor_unit_filter import FilterDecoder, FittedFilter
 
 
 class FittedAdaptiveFilter(FittedFilter):
     """The adaptive motor-unit filter fitted to a recording."""
+
+    def found(self, emg):
+        """Discharge times as from `decode`, and the motor units that are lost."""
+        now = self.filter.adapt(emg)
+        return now.filter.decode(emg), np.flatnonzero(now.lost).tolist()
 
     def stream(self, adapting=True):
         """A `cbss.AdaptiveStream`."""

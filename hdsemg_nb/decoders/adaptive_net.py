@@ -15,9 +15,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
 from hdsemg_nb.cbss.adaptive_stream import first_come
+from hdsemg_nb.cbss.filter import oversampling
 from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
 
-LARGEST_AHEAD = 10  # samples of lag ahead at most; back as far as the filter's
+LARGEST_AHEAD = 10  # samples of lag ahead at most, at 2048 Hz; back as far as the filter's
 SEEN_BACK, SEEN_AHEAD = 22, 3  # samples of the sources around a peak
 BINS, BIN = 24, 16  # and the largest in so many bins of so many samples before: 188 ms at 2048 Hz
 LEAST = 0.15  # of the threshold: lower peaks are no candidates
@@ -158,6 +159,7 @@ class FittedAdaptiveNet(FittedDecoder):
     offsets: np.ndarray  # zeros: its discharges stand where the marks do
     history: pd.DataFrame
     channels: list  # names
+    interpolated: tuple  # of `Recording`
 
     @property
     def fs(self):
@@ -181,7 +183,7 @@ class FittedAdaptiveNet(FittedDecoder):
         starts : numpy.ndarray of int64, shape (windows,)
             Evenly spaced, or a part of such.
         """
-        probabilities, found = self._found(emg)
+        probabilities, found, _ = self._found(emg)
         for row, times in zip(probabilities, found, strict=True):
             kept = row[times]
             row[row >= self.run.threshold] = 0  # within the refractory time of a discharge
@@ -193,7 +195,12 @@ class FittedAdaptiveNet(FittedDecoder):
 
     def decode(self, emg):
         """Discharge times of each motor unit, to the sample; `emg` as for `predict`."""
-        return self._found(emg)[1]
+        return self.found(emg)[0]
+
+    def found(self, emg):
+        """Discharge times as from `decode`, and the motor units that are lost."""
+        _, found, now = self._found(emg)
+        return found, np.flatnonzero(now.lost).tolist()
 
     def _found(self, emg):
         now = self.filter.adapt(emg)
@@ -202,7 +209,7 @@ class FittedAdaptiveNet(FittedDecoder):
         found = [
             first_come(np.flatnonzero(row >= self.run.threshold), rest) for row in probabilities
         ]
-        return probabilities, found
+        return probabilities, found, now
 
     def stream(self, adapting=True):
         """A `cbss.AdaptiveStream` that decides by the detector."""
@@ -247,7 +254,8 @@ class AdaptiveNet:
             segment.covered_samples(starts[part], run.window, recording.n_samples)
             for part in (fold.train, fold.val)
         )
-        filters = AdaptiveFilter(largest_ahead=LARGEST_AHEAD).fit(recording, train)
+        ahead = LARGEST_AHEAD * oversampling(recording.fs)
+        filters = AdaptiveFilter(largest_ahead=ahead).fit(recording, train)
         rng = np.random.default_rng(run.seed)
         parts = [examples(filters, recording, mask, rng) for mask in (train, val)]
         with torch.random.fork_rng():
@@ -256,8 +264,9 @@ class AdaptiveNet:
             history = _train(model, *parts, run, progress)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
         weights = {name: value.numpy() for name, value in model.state_dict().items()}
-        detector, names = PeakDetector(weights, run.threshold), channel_names(recording)
-        return FittedAdaptiveNet(filters, detector, run, offsets, history, names)
+        detector = PeakDetector(weights, run.threshold)
+        about = channel_names(recording), recording.interpolated
+        return FittedAdaptiveNet(filters, detector, run, offsets, history, *about)
 
 
 def examples(filters, recording, mask, rng):

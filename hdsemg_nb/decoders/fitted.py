@@ -1,18 +1,22 @@
 """What every fitted decoder does, whatever it is made of."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 
 from hdsemg_nb import segment
 from hdsemg_nb.cbss.filter import peaks
+from hdsemg_nb.signal_check import interpolate
 
 
 class FittedDecoder:
     """A decoder fitted to a recording, or read from a file.
 
     A subclass has `fs`, the sampling frequency in Hz of its training, `channels`, their names
-    (`channel_names`), ``decode(emg)``, and when it was fitted here `run` and `look_ahead`.
+    (`channel_names`), `interpolated`, which of them were in training (`Recording.interpolated`),
+    ``decode(emg)``, for EMG that is repaired alike, and when it was fitted here `run` and
+    `look_ahead`.
     """
 
     def decode_recording(self, recording):
@@ -21,7 +25,8 @@ class FittedDecoder:
         Parameters
         ----------
         recording : recording.Recording
-            Its discharge times, if any, are not looked at.
+            Its discharge times, if any, are not looked at. The channels that were interpolated in
+            training are interpolated for the decoder; others that are bad: `signal_check.repair`.
 
         Returns
         -------
@@ -33,9 +38,22 @@ class FittedDecoder:
         ------
         ValueError
             When the sampling frequency or the electrodes are others than in training.
+
+        Warns
+        -----
+        UserWarning
+            When filters that follow the signal do not find a motor unit in it.
         """
         check_kind(recording, self.fs, self.channels)
-        return replace(recording, discharges=self.decode(recording.emg), pnr=None)
+        found, lost = self.found(interpolate(recording.emg, self.interpolated))
+        if lost:
+            units = "motor units " + ", ".join(map(str, lost))
+            warnings.warn(f"{units} are lost: silent, or not found in this signal", stacklevel=2)
+        return replace(recording, discharges=found, pnr=None)
+
+    def found(self, emg):
+        """Discharge times as from `decode`, and the motor units known to be lost."""
+        return self.decode(emg), []
 
 
 def check_kind(recording, fs, channels):

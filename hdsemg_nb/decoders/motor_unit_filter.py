@@ -20,6 +20,7 @@ class FittedFilter(FittedDecoder):
     offsets: np.ndarray  # zeros: its discharges stand where the marks do
     history: pd.DataFrame  # empty
     channels: list  # names
+    interpolated: tuple  # of `Recording`
 
     @property
     def fs(self):
@@ -75,4 +76,5 @@ class FilterDecoder:
         if progress is not None:
             progress.update(run.epochs)
         offsets = np.zeros(recording.n_motor_units, dtype=np.int64)
-        return cls.fitted(linear, run, offsets, pd.DataFrame(), channel_names(recording))
+        about = channel_names(recording), recording.interpolated
+        return cls.fitted(linear, run, offsets, pd.DataFrame(), *about)

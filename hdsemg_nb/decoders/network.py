@@ -39,6 +39,11 @@ class FittedNetwork(FittedDecoder):
         return channel_names(self.recording)
 
     @property
+    def interpolated(self):
+        """Channels that were interpolated, and from which ones."""
+        return self.recording.interpolated
+
+    @property
     def look_ahead(self):
         """Samples after a discharge that `decode` takes: the last label with it, a higher peak."""
         run = self.run

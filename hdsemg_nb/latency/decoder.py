@@ -20,7 +20,7 @@ INPUT, OUTPUT = "emg_uv", "probability"
 PRECISIONS = ("fp32", "bf16", "int8")
 FACTS = (
     *("network", "window", "step", "span", "threshold", "precision"),
-    *("fs", "channels", "motor_units", "offsets"),
+    *("fs", "channels", "interpolated", "motor_units", "offsets"),
 )
 LEVELS = ("mean_uv", "largest_uv", "typical_uv")
 
@@ -52,6 +52,8 @@ class Decoder(FittedDecoder):
         Sampling frequency in Hz.
     channels, motor_units : list of str
         In the order of the inputs and of the outputs.
+    interpolated : list of (int, list of int)
+        See `Recording.interpolated`: done to recordings and streams before anything else.
     offsets : list of int
         Samples from the discharge of each motor unit to the centre of the window that decodes it:
         looked ahead beyond half the window.

@@ -239,6 +239,7 @@ def _facts(fitted, precision):
         **{name: getattr(run, name) for name in ("network", "window", "step", "span", "threshold")},
         "fs": fitted.fs,
         "channels": fitted.channels,
+        "interpolated": fitted.interpolated,
         "motor_units": [f"motor unit {k}" for k in range(len(fitted.offsets))],
         "offsets": fitted.offsets.tolist(),
         **dict(zip(LEVELS, (x.tolist() for x in (mean, largest, typical)), strict=True)),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hdsemg_nb.discharges import REFRACTORY_MS
+from hdsemg_nb.signal_check import interpolate
 
 MOST_BAD = 0.1  # share of the channels that can be replaced in a window
 # equal samples in a row: never in 12 min of sound 64-channel recordings at 2048 Hz
@@ -134,7 +135,7 @@ class CheckedStream:
                 f"takes {n_channels} channels, from {self.decoder.channels[0]!r} to "
                 f"{self.decoder.channels[-1]!r}"
             )
-        return chunk
+        return interpolate(chunk, self.decoder.interpolated)
 
     def _ahead(self, first_sample):
         """Samples between the one that is due and the first of a chunk, negative when it is late.

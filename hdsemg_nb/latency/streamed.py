@@ -44,6 +44,8 @@ class StreamedDecoder(FittedDecoder):
     fs : float
         Sampling frequency in Hz.
     channels, motor_units : list of str
+    interpolated : sequence of (int, sequence of int)
+        As for `Decoder`.
     mean_uv : numpy.ndarray, shape (channels, 1)
         Mean of each channel in training.
     largest_uv, typical_uv : numpy.ndarray, shape (channels,)
@@ -52,7 +54,8 @@ class StreamedDecoder(FittedDecoder):
 
     def __init__(self, fitted, state=None):
         self.fitted, self.state = fitted, state
-        self.network, self.fs, self.channels = fitted.run.network, fitted.fs, fitted.channels
+        self.network, self.fs = fitted.run.network, fitted.fs
+        self.channels, self.interpolated = fitted.channels, fitted.interpolated
         self.motor_units = [f"motor unit {k}" for k in range(len(fitted.offsets))]
         adaptive = fitted.filter
         self.mean_uv = adaptive.mean_.astype(np.float32)
@@ -82,7 +85,7 @@ class StreamedDecoder(FittedDecoder):
                 f"short ({error}): export the decoder again"
             ) from error
         offsets = np.zeros(len(adaptive.weights_), dtype=np.int64)
-        about = run, offsets, pd.DataFrame(), facts["channels"]
+        about = run, offsets, pd.DataFrame(), facts["channels"], facts["interpolated"]
         if weights:
             detector = PeakDetector(weights, run.threshold)
             return cls(FittedAdaptiveNet(adaptive, detector, *about), state or None)
@@ -99,7 +102,8 @@ class StreamedDecoder(FittedDecoder):
         """
         adaptive, detector = self.fitted.filter, getattr(self.fitted, "detector", None)
         filters = {name: value for name, value in vars(adaptive).items() if value is not None}
-        grid, facts = filters.pop("grid_", None), {"channels": list(self.channels)}
+        grid = filters.pop("grid_", None)
+        facts = {"channels": list(self.channels), "interpolated": self.interpolated}
         if grid is not None:
             facts |= dict(electrodes=grid.electrodes.tolist(), ied_mm=grid.ied_mm)
         weights, state = detector.weights if detector else {}, state or self.state or {}
@@ -113,6 +117,10 @@ class StreamedDecoder(FittedDecoder):
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, adapted to the whole of it."""
         return self.fitted.decode(emg)
+
+    def found(self, emg):
+        """Discharge times as from `decode`, and the motor units that are lost."""
+        return self.fitted.found(emg)
 
     def stream(self, fs, jitter=0.1):
         """A `SampleStream` at `fs` Hz that begins with `state`; parameters as there."""

@@ -19,7 +19,8 @@ from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.datasets.synthetic import muscle, potentials, simulation
 from hdsemg_nb.datasets.synthetic.muscle import FS
 from hdsemg_nb.datasets.synthetic.simulation import COHORT, MUSCLE, simulate
-from hdsemg_nb.recording import Recording, Recordings, rectangular_grid
+from hdsemg_nb.recording import Recording, rectangular_grid
+from hdsemg_nb.recordings import Recordings
 
 
 def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=None, setup=COHORT):
@@ -42,7 +43,7 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
 
     Returns
     -------
-    recording.Recordings
+    recordings.Recordings
         By participant, then by intensity.
     """
     folder = Path(folder or paths.DATA / "synthetic")
