@@ -266,6 +266,17 @@ def save(table, path, note):
     tables.write(table.drop(columns=same), path, note)
 
 
+def _refuse_incomplete(table, file):
+    """ValueError when a run has not each motor unit once in each tested fold."""
+    units = table.groupby(["recording_digest", "label_noise"])["motor_unit"].transform("max") + 1
+    runs = table.assign(expected=units * table["tested_folds"]).groupby("run")
+    expected = runs["expected"].first()
+    wrong = expected.index[(runs.size() != expected)]
+    if len(wrong):
+        rows = f"{runs.size()[wrong[0]]} rows, expected {expected[wrong[0]]}"
+        raise ValueError(f"{file}: run {wrong[0]} has {rows}: was it cut or edited? Restore it")
+
+
 def _all_are(column, value):
     return (column.isna() if value is None else column == value).all()
 
@@ -294,4 +305,6 @@ def read(path):
             table[name] = [default] * len(table)
     if "tested_folds" in table and "n_folds" in table:
         table["tested_folds"] = table["tested_folds"].fillna(table["n_folds"]).astype(int)
+        if "run" in table:
+            _refuse_incomplete(table, file)
     return table

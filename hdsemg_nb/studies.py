@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from inspect import signature
-from itertools import accumulate, pairwise, product, zip_longest
+from itertools import accumulate, combinations, pairwise, product, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,14 +101,17 @@ def load(path):
         raise ValueError(f"{path}: {error}") from error
     files = [Path(content[n]) if content.get(n) else None for n in ("results", "curves")]
     for file in filter(None, files):
-        if file.is_absolute() or ".." in file.parts:
-            raise ValueError(f"{path}: results={str(file)!r} must lie below the project")
+        if file.is_absolute() or ".." in file.parts or file.suffix != ".csv":
+            raise ValueError(f"{path}: {str(file)!r} must be a .csv below the project")
     return Study(content["note"], content["recordings"], blocks, *files)
 
 
 def _blocks(content):
     """Blocks of a study: the first entry of every setting, then the second ones, and so on."""
     lists = []
+    for key, kind in {"runs": list, "settings": dict, "recordings": dict}.items():
+        if key in content and not (isinstance(content[key], kind) and content[key]):
+            raise ValueError(f"{key} is {content[key]!r}, expected a {kind.__name__} of some")
     if not {"runs", "settings"} & set(content):
         raise ValueError("has neither runs nor settings")
     for name, setting in content.get("settings", {"": {}}).items():
@@ -121,7 +124,12 @@ def _blocks(content):
         entries = enumerate(setting.get("runs", content.get("runs", [])))
         runs = [expand([entry], k, setting.get("change", {})) for k, entry in entries]
         lists.append([Block(name, recordings, each) for each in runs])
-    return [block for row in zip_longest(*lists) for block in row if block]
+    blocks = [block for row in zip_longest(*lists) for block in row if block]
+    for one, other in combinations(blocks, 2):
+        both = set(one.runs) & set(other.runs)
+        if both and one.name != other.name and one.recordings == other.recordings:
+            raise ValueError(f"settings {one.name!r} and {other.name!r} are the same for {both}")
+    return blocks
 
 
 def expand(entries, first=0, change=()):

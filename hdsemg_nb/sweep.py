@@ -216,10 +216,10 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
     recordings, numbers = one.load_recordings()
     wanted = chosen(recordings, only)
-    known = looked_at(recordings, range(len(recordings)), one.folder)
+    looked = looked_at(recordings, range(len(recordings)), one.folder)
     works, names = [], {}
     for block, own in zip(one.blocks, numbers, strict=True):
-        part = of_block([each for each in known if each[0] in own], block.runs, one.folder)
+        part = of_block([each for each in looked if each[0] in own], block.runs, one.folder)
         names |= {work.path.stem: block.name for work in part}
         works += part
     asked = [work for work in works if work.index in wanted]
@@ -228,7 +228,8 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     folder = Path(to or one.results.parent)
     for file, table_of in [(one.curves, results.histories), (one.results, results.counts)]:
         if file:
-            table = _with_others(gather(works, before[file], table_of), before[file])
+            known = committed(file, merged)  # again: another study may have written meanwhile
+            table = _with_others(gather(works, known, table_of), known)
             if any(names.values()):
                 table["setting"] = table["run"].map(names).fillna(table.get("setting", ""))
             table = table if file == one.results else table.reindex(columns=CURVES)
@@ -237,9 +238,16 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
 
 
 def committed(file, merged=()):
-    """Table of a study, with those computed elsewhere; each run once. None where there is none."""
-    files = [Path(folder) / file.name for folder in merged] + [file]
-    found = [table for each in files if (table := _read(paths.PROJECT / each)) is not None]
+    """Table of a study, with what it lacks from those computed elsewhere; None without any.
+
+    FileNotFoundError when a folder to merge, counted from the project, has no such table.
+    """
+    others = [paths.PROJECT / folder / file.name for folder in merged]
+    for path in others:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no table to merge")
+    tables = map(_read, [paths.PROJECT / file, *others])
+    found = [table for table in tables if table is not None]
     if not found:
         return None
     table = pd.concat(found, ignore_index=True)

@@ -55,7 +55,7 @@ def save(table, stem, output, note, digits=2, printed=None):
 def write(table, path, note, float_format=None):
     """Write a table as CSV, with a note as its first line, as `load` reads it."""
     text = table.to_csv(index=False, lineterminator="\n", float_format=float_format)
-    paths.write_whole(path, f"# {note}\n{text}")
+    paths.write_whole(path, f"# {' '.join(note.split())}\n{text}")
 
 
 def load(path):

@@ -333,12 +333,54 @@ def test_a_study_is_a_committed_table(workers, tmp_path, monkeypatch):
     assert (tmp_path / "results/study.csv").read_text().startswith("# what it is\nfold,")
     assert len(tables.load(tmp_path / "results/curves.csv")[0]) == 1
     shutil.rmtree(tmp_path / "runs")  # the table alone is kept
-    (tmp_path / "elsewhere").mkdir()
     other = first[first["setting"] == "trained"].assign(run="of another machine", setting="")
-    results.save(other, "elsewhere/study.csv", "")
+    outdated = first[first["setting"] == "linear"].assign(tp=0)
+    results.save(pd.concat([other, outdated]), "elsewhere/study.csv", "")
+    (tmp_path / "elsewhere/curves.csv").write_text((tmp_path / "results/curves.csv").read_text())
+    with pytest.raises(FileNotFoundError, match="elsewhre.study.csv: there is no table to merge"):
+        sweep.study(file, merged=["elsewhre"])
     again = sweep.study(file, scheduler="tcp://nowhere:1", merged=["elsewhere"])
     assert len(again) == len(first) + len(other)
     pd.testing.assert_frame_equal(again[: len(first)], first, check_like=True)
+
+
+def test_what_another_study_writes_meanwhile_is_kept(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    content = (
+        STUDY.split("curves")[0] + "runs: [{network: motor-unit filter, window: 20, step: 50}]"
+    )
+    one.write_text(content)
+    other.write_text(content.replace("step: 50", "step: 20"))
+    carry_out, asked = sweep._carry_out, dict(scheduler=workers.scheduler_address)
+
+    def meanwhile(*given):
+        monkeypatch.setattr(sweep, "_carry_out", carry_out)
+        sweep.study(other, **asked)
+        carry_out(*given)
+
+    monkeypatch.setattr(sweep, "_carry_out", meanwhile)
+    assert set(sweep.study(one, **asked)["step"]) == {20, 50}
+
+
+def test_a_table_with_a_cut_run_is_refused(tmp_path):
+    table = results.read("protocol")
+    table = table[table["recording_digest"] == table["recording_digest"].iloc[0]]
+    path = tmp_path / "cut.csv"
+    for rows in (table[:-1], pd.concat([table, table[-2:]])):
+        tables.write(rows, path, "cut")
+        with pytest.raises(ValueError, match=f"cut.csv: run {table['run'].iloc[-1]} has .* rows"):
+            results.read(path)
+
+
+def test_defaults_are_those_of_the_committed_tables():
+    """What is at its default is left out of a table: with another default it would be misread."""
+    assert results.DEFAULTS == {
+        "split": "shuffled", "span": "step", "n_folds": 5, "tested_folds": None, "whiten": False,
+        "fit_offsets": False, "epochs": 100, "learning_rate": 1e-4, "weight_decay": 1e-6,
+        "batch_size": 64, "threshold": 0.5, "bf16": None, "decay": False, "width": 1.0,
+        "patience": None, "train_seconds": None, "label_noise": "", "without": "", "seed": 0,
+    }  # fmt: skip
 
 
 def test_settings_share_the_runs_and_change_recordings(tmp_path):
@@ -404,7 +446,15 @@ def test_every_study_can_be_read(name):
             "setting 'trained' is .*expected",
         ),
         ("  trained:", "  linear:", "'linear' stands twice"),
-        ("results/study", "../study", "must lie below the project"),
+        ("results/study", "../study", r"must be a \.csv below the project"),
+        ("study.csv", "study", r"must be a \.csv below the project"),
+        ("{source: sample}", "sample", "recordings is 'sample', expected a dict of some"),
+        ("runs:\n  - {net", "runs: []\nnote2:\n  - {net", "Unknown parameter 'note2'"),
+        (
+            "settings:\n",
+            "settings:\n  same: {change: {label_noise: lags}}\n",
+            "'same' and 'trained'",
+        ),
     ],
 )
 def test_a_faulty_study_is_refused(tmp_path, old, new, match):
