@@ -7,7 +7,7 @@ import torch
 from hdsemg_nb import segment, train
 from hdsemg_nb.cbss.adaptive_stream import first_come
 from hdsemg_nb.decoders import STREAMED, Run
-from hdsemg_nb.decoders.adaptive_net import SEEN_AHEAD, SEEN_BACK, Detector, candidates
+from hdsemg_nb.decoders.detector import SEEN_AHEAD, SEEN_BACK, Detector, candidates
 from hdsemg_nb.discharges import match_discharges
 
 RUN = Run(STREAMED, 40, 20, split="blocked", epochs=3, learning_rate=1e-2, decay=True)

@@ -8,7 +8,8 @@ from hdsemg_nb.cbss.filter import N_LAGS
 from hdsemg_nb.chapters.adaptation_tables import beside_filters, planted_scores, to_the_sample
 from hdsemg_nb.chapters.filter_initialised import paired
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED
-from hdsemg_nb.decoders.adaptive_net import LARGEST_AHEAD, SEEN_AHEAD
+from hdsemg_nb.decoders.adaptive_net import LARGEST_AHEAD
+from hdsemg_nb.decoders.detector import SEEN_AHEAD
 from hdsemg_nb.robustness import AS_RECORDED
 
 EARLIER_F1 = {20: 0.959, 10: 0.942}  # of MUF-Net on the real recording, by step (table muf_real)

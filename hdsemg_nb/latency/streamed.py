@@ -14,7 +14,8 @@ from hdsemg_nb import paths
 from hdsemg_nb.cbss import AdaptiveFilter
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.decoders.adaptive_filter import FittedAdaptiveFilter
-from hdsemg_nb.decoders.adaptive_net import FittedAdaptiveNet, PeakDetector
+from hdsemg_nb.decoders.adaptive_net import FittedAdaptiveNet
+from hdsemg_nb.decoders.detector import PeakDetector
 from hdsemg_nb.decoders.fitted import FittedDecoder
 from hdsemg_nb.latency.stream import CheckedStream, Decision
 from hdsemg_nb.recording import Grid
