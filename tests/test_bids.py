@@ -367,7 +367,8 @@ def test_plain_edf(tmp_path, kind):
     recording = load_edf(path)
     np.testing.assert_allclose(recording.emg[:, 0], [1e3, 2e3, 3e3], atol=10)
     assert (recording.fs, recording.force_name, recording.grid) == (FS, "force (Nm)", None)
-    np.testing.assert_allclose(load_edf(path, unit="uV").emg[:, 0], [1, 2, 3], atol=0.01)
+    with pytest.warns(UserWarning, match="unit='uV' over the header's .'mV'"):
+        np.testing.assert_allclose(load_edf(path, unit="uV").emg[:, 0], [1, 2, 3], atol=0.01)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ValueError, match=r"a\.dat: cannot be read as EDF or BDF"):
         load_edf(path)
@@ -381,3 +382,8 @@ def test_edf_without_emg_or_at_several_rates_is_refused(tmp_path):
     signals = {"EMG 1": ("uV", wave(0)), "EMG 2": ("uV", wave(1)[: N // 2])}
     with pytest.raises(ValueError, match=r"2 EMG signals, at \[500.0, 1000.0\] Hz"):
         load_edf(edf(tmp_path / "a.edf", signals))
+
+
+def test_a_subject_that_is_no_label_is_refused(planted, tmp_path):
+    with pytest.raises(ValueError, match="subject='Å' must be letters and digits"):
+        save_bids(replace(planted, subject="Å"), tmp_path)

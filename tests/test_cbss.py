@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.signal import butter, resample_poly, sosfilt
@@ -177,3 +179,16 @@ def test_a_unit_that_would_need_more_look_ahead_is_named(planted):
         held = MotorUnitFilter(largest_ahead=10).fit(late)
     assert (held.lags_ <= 10).all() and held.lags_[0] == free.lags_[0]
     np.testing.assert_array_equal(MotorUnitFilter(largest_ahead=32).fit(late).lags_, free.lags_)
+
+
+def test_a_signal_in_another_unit_or_with_another_mean_is_told(planted):
+    fitted = MotorUnitFilter().fit(planted)
+    with pytest.raises(ValueError, match="mV or V in place of uV"):
+        fitted.decode(planted.emg / 1000)
+    fitted.decode(0 * planted.emg)  # dead, not small
+    offset = 300 * np.random.default_rng(0).standard_normal((16, 1))
+    with pytest.warns(UserWarning, match="high-pass both signals"):
+        fitted.decode(planted.emg + offset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.decode(planted.emg[:, 4000:6000] + 0.01 * offset)

@@ -198,6 +198,9 @@ SECONDS, MS, NUMBERS = np.arange(40) / FS, np.arange(40) * 1e3 / FS, np.arange(4
         ("a,b,", [*EMG, [None] * 40], ",", "."),
         ("0,1", EMG, ",", "."),
         (",0,1", [NUMBERS, *EMG], ",", "."),
+        (",time,a,b", [NUMBERS, SECONDS, *EMG], ",", "."),
+        ("a,b,time", [*EMG, SECONDS], ",", "."),
+        ("", np.transpose([SECONDS, *EMG]), ",", "."),
     ],
 )
 def test_tables_with_and_without_names_and_times(tmp_path, head, columns, separator, decimal):

@@ -8,6 +8,7 @@ import scipy.linalg
 
 from hdsemg_nb.cbss.adapted import Adapted, separation
 from hdsemg_nb.cbss.filter import (
+    PIECE,
     MotorUnitFilter,
     extended_covariance,
     lag_products,
@@ -29,9 +30,7 @@ LOOSE = 0.05  # of the mean variance, white, that a filter for a lost unit expec
 SIMILAR = 0.85  # cosine between an action potential and what it was taken for before
 MOVES = (-1, -0.5, 0, 0.5, 1)  # of the grid, in interelectrode distances
 MOVE_S = 20.0  # of the signal in which the place of the grid is looked for
-TOO_SMALL = 1 / 200  # of a typical piece of the training: a signal in mV is 1 / 1000 of it
 BURST = 6.0  # times as large as usual: an artefact when it comes on most channels; EMG reaches 4
-PIECE = 40  # samples in which the size of a signal is told
 PASSES = 3  # of finding discharges and averaging over them
 
 
@@ -69,9 +68,8 @@ class AdaptiveFilter(MotorUnitFilter):
         Action potentials of the training, at the lags of the filters.
     together_ : numpy.ndarray of bool, shape (motor units, motor units)
         Which discharge `together` in the training.
-    largest_, typical_ : numpy.ndarray, shape (channels,)
-        Largest distance from the mean in the training, and the median peak to peak of 40 samples,
-        in uV: what a stream is checked against.
+    largest_ : numpy.ndarray, shape (channels,)
+        Largest distance from the mean in the training, in uV: what a stream is checked against.
     """
 
     def fit(self, recording, mask=None):
@@ -87,8 +85,6 @@ class AdaptiveFilter(MotorUnitFilter):
             ]
         )
         self.grid_, self.largest_ = recording.grid, np.abs(emg).max(axis=1)
-        pieces = emg[:, mask][:, : mask.sum() // PIECE * PIECE].reshape(len(emg), -1, PIECE)
-        self.typical_ = np.median(np.ptp(pieces, axis=2), axis=1)
         self.together_ = together(recording.discharges, recording.n_samples, recording.fs)
         sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
         self.classes_ = self._judged(sources)[0]
@@ -171,10 +167,7 @@ class AdaptiveFilter(MotorUnitFilter):
         """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
         self.check(emg)
         live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
-        if live.any() and (np.ptp(emg, axis=1) < TOO_SMALL * self.typical_)[live].all():
-            raise ValueError(
-                "emg is 200 times smaller than in the training: mV or V in place of uV?"
-            )
+        self.check_size(emg, live)
         emg, kept = self.without_artefacts(emg, live)
         products = lag_products(emg - self.mean_, self.n_lags)
         covariance = self.covariance(products, kept.sum(), live)
@@ -315,7 +308,7 @@ class AdaptiveFilter(MotorUnitFilter):
         linear = MotorUnitFilter(self.n_lags, self.largest_lag)
         linear.weights_, linear.lags_ = weights, self.lags_[units]
         linear.thresholds_ = self.thresholds_[units].copy()
-        linear.mean_, linear.fs_ = self.mean_, self.fs_
+        linear.mean_, linear.fs_, linear.typical_ = self.mean_, self.fs_, self.typical_
         return linear
 
     def _judged(self, sources, units=slice(None)):

@@ -11,6 +11,9 @@ from scipy.signal import find_peaks
 from hdsemg_nb.discharges import refractory
 from hdsemg_nb.segment import spike_triggered_average
 
+TOO_SMALL = 1 / 200  # of a typical piece of the training: a signal in mV is 1 / 1000 of it
+PIECE = 40  # samples in which the size of a signal is told
+MOST_MOVED = 0.3  # output of a filter, 1 at a discharge, by another mean of the channels
 N_LAGS, LARGEST_LAG = 16, 32  # samples at about 2048 Hz: 8 and 16 ms
 
 
@@ -159,6 +162,9 @@ class MotorUnitFilter:
     lags_ : numpy.ndarray of int64, shape (motor units,)
         The filter sees samples t + lag - n_lags // 2 ... of a discharge at t.
     thresholds_ : numpy.ndarray, shape (motor units,)
+    typical_ : numpy.ndarray, shape (channels,)
+        Median peak to peak of `PIECE` samples in the training, in uV: what signals are checked
+        against.
     """
 
     n_lags: int | None = None
@@ -194,6 +200,9 @@ class MotorUnitFilter:
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
         self.thresholds_ = np.array([self._threshold(s, mask) for s in self.source(recording.emg)])
+        pieces = recording.emg[:, mask][:, : mask.sum() // PIECE * PIECE]
+        pieces = pieces.reshape(len(pieces), -1, PIECE)
+        self.typical_ = np.median(np.ptp(pieces, axis=2), axis=1)
         return self
 
     @property
@@ -236,6 +245,13 @@ class MotorUnitFilter:
             shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
             raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
 
+    def check_size(self, emg, live):
+        """Refuse EMG of which every live channel is much smaller than in the training."""
+        if live.any() and (np.ptp(emg, axis=1) < TOO_SMALL * self.typical_)[live].all():
+            raise ValueError(
+                "emg is 200 times smaller than in the training: mV or V in place of uV?"
+            )
+
     def decode(self, emg):
         """Find the discharges in new samples.
 
@@ -248,7 +264,25 @@ class MotorUnitFilter:
         -------
         list of numpy.ndarray of int64
             Discharge times of each motor unit as 0-based samples of `emg`.
+
+        Raises
+        ------
+        ValueError
+            As `source`, and for a signal in another unit.
+
+        Warns
+        -----
+        UserWarning
+            When the mean of the channels is so far from that of the training that it moves the
+            output of a filter.
         """
+        self.check(emg)
+        self.check_size(emg, emg.min(axis=1) < emg.max(axis=1))
+        offset = emg.mean(axis=1) - self.mean_[:, 0]
+        moved = np.abs(self.weights_.sum(axis=2) @ offset)
+        if moved.max() > MOST_MOVED:
+            why = "the mean of the channels is not that of the training: high-pass both signals"
+            warnings.warn(f"{why} (output of a filter moved by {moved.max():.1f})", stacklevel=2)
         pairs = zip(self.source(emg), self.thresholds_, strict=True)
         return [peaks(source, self.fs_, threshold) for source, threshold in pairs]
 

@@ -92,6 +92,10 @@ def _facts(one):
 
 def bad_channels(checked, also_bad=(), not_bad=()):
     """Channels to interpolate: those of the check, and what the reader decides otherwise."""
+    known = set(checked.channels["channel"])
+    for name, given in {"also_bad": also_bad, "not_bad": not_bad}.items():
+        if unknown := set(given) - known:
+            raise ValueError(f"{name}={sorted(unknown)}: channels are 0 to {max(known)}")
     found = checked.channels.query("action == 'interpolate'")["channel"]
     return sorted((set(found) | set(also_bad)) - set(not_bad))
 

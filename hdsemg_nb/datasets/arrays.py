@@ -18,8 +18,8 @@ def load_array(path, fs=None, unit=None):
 
     The longer axis is time: a recording has more samples than channels. Of an .npz the array "emg"
     is read, or the only one. A table has one column, or row, for each channel, separated by comma,
-    semicolon, tab or blanks, with or without names above; a first column with the time or number of
-    each sample is recognised because it never falls, checked against `fs` and left out.
+    semicolon, tab or blanks, with or without names above; one with the time or number of each
+    sample is recognised by its name or because it never falls, checked against `fs` and left out.
 
     Parameters
     ----------
@@ -92,11 +92,15 @@ def _table(path, fs):
     values = table.to_numpy(float)
     if separator == "," and _is_split(values):
         raise ValueError("every second column is a fraction: its comma is also the separator")
-    is_time = named and _TIME.fullmatch(str(table.columns[0]).strip())
-    if len(values) > values.shape[1] > 1 and (is_time or _rises(values[:, 0])):
-        _check_time(values[:, 0], table.columns[0], fs)
-        values = values[:, 1:]
-    return values
+    upright = len(values) > values.shape[1]
+    names = table.columns if named and upright else range(max(values.shape))
+    channels = []
+    for name, series in zip(names, values.T if upright else values, strict=False):
+        if min(values.shape) > 1 and (_TIME.fullmatch(str(name).strip()) or _rises(series)):
+            _check_time(series, name, fs)
+        else:
+            channels.append(series)
+    return np.array(channels)
 
 
 def _is_named(line, separator):
@@ -122,7 +126,7 @@ def _rises(column):
 
 
 def _check_time(column, name, fs):
-    """The first column's mean step is a sample, 1 / fs in s, or that in ms."""
+    """The mean step of a column is a sample, 1 / fs in s, or that in ms."""
     steps = np.diff(column)
     step, even = steps.mean(), np.allclose(steps, steps[0], rtol=0.01) and steps[0] > 0
     if not even or not np.isclose(step, [1.0, 1 / fs, 1e3 / fs], rtol=1e-3).any():

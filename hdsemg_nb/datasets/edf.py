@@ -1,5 +1,6 @@
 """Reader for plain EDF and BDF files, and what the BIDS reader shares with it."""
 
+import warnings
 from pathlib import Path
 
 import edfio
@@ -44,6 +45,10 @@ def load_edf(path, unit=None):
             raise ValueError(f"{none}; if all are EMG, give their unit")
         emg = emg or list(range(len(signals)))
         scales = [microvolts(unit or units[k], f"unit of {signals[k].label}") for k in emg]
+        told = {microvolts(units[k]) for k in emg if units[k].lower().endswith("v")}
+        if unit and told - {microvolts(unit)}:
+            others = sorted({units[k] for k in emg})
+            warnings.warn(f"{path}: unit={unit!r} over the header's {others}", stacklevel=2)
         stacked, fs = stack([signals[k] for k in emg], scales)
         others = [signals[k] for k in range(len(signals)) if k not in emg]
         beside = [(x.label, header_unit(x), at_rate(x, stacked.shape[1], fs)) for x in others]

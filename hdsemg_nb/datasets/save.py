@@ -144,7 +144,8 @@ def save_bids(recording, folder, task="isometric", format="bdf"):
     coordsystem.json; dataset_description.json is written where it is missing, the participant added
     to participants.tsv. Each channel is scaled to its own range, rounded up to whole units: values
     come back within half a step, range / 2^24 or with "edf" range / 2^16. What BIDS has no place
-    for is lost: pulse-to-noise ratios, an intensity that is no whole number, the source. Required
+    for is lost: pulse-to-noise ratios, an intensity that is no whole number, the source, a motor
+    unit without discharges (those after it are numbered anew when they are read). Required
     fields of emg.json that a recording does not tell are "n/a".
 
     Parameters
@@ -164,8 +165,9 @@ def save_bids(recording, folder, task="isometric", format="bdf"):
     Raises
     ------
     ValueError
-        When the task is no label, the format unknown, or the signal cannot be stored in it: a rate
-        that no whole record holds, a value of eight digits; when the participant's grid in the data
+        When the task or the subject is no label (letters and digits), the format unknown, or the
+        signal cannot be stored in it: a rate that no whole record holds, a value of eight digits;
+        when the participant's grid in the data
         set is another.
     FileExistsError
         When the data set holds this recording already.
@@ -174,7 +176,9 @@ def save_bids(recording, folder, task="isometric", format="bdf"):
         raise ValueError(f"task={task!r} must be letters and digits, as BIDS asks of a label")
     if format not in _FORMATS:
         raise ValueError(f"format={format!r} must be one of {sorted(_FORMATS)}")
-    subject = re.sub("[^0-9a-zA-Z]", "", recording.subject.removeprefix("sub-")) or "01"
+    subject = re.sub("[ _-]", "", recording.subject.removeprefix("sub-")) or "01"
+    if not re.fullmatch("[0-9a-zA-Z]+", subject):
+        raise ValueError(f"subject={subject!r} must be letters and digits, as BIDS asks of a label")
     intensity = f"{recording.mvc:.0f}percentMVC" if recording.mvc % 1 == 0 else ""
     name = f"sub-{subject}_task-{task}{intensity}"
     place = paths.made(Path(folder) / f"sub-{subject}" / "emg")
