@@ -203,6 +203,9 @@ def draw_muaps(recordings, stem, output, note, n_shown=5):
         units = np.unique(np.linspace(0, last, n_shown).astype(int))[: recording.n_motor_units]
         for unit, ax in zip(units, axes, strict=False):
             _muap_map(ax, recording, unit)
+        if len(units) < recording.n_motor_units:
+            shown = f"{len(units)} of {recording.n_motor_units} motor units"
+            row.text(0.99, 0.99, shown, ha="right", va="top", fontsize=7)
         for ax in axes[len(units) :]:
             ax.set_axis_off()
         axes[0].set_ylabel(f"Row (each trace {MUAP_MS:g} ms)")

@@ -22,6 +22,24 @@ RUNS = {  # blocked folds: nothing of the training is in the test
     OURS: Run(OURS, 40, 20, split="blocked", **muf_net.TRAINING),
     STREAMED: Run(STREAMED, 40, 20, split="blocked", **adaptive_net.TRAINING),
 }
+WRITERS = {
+    "discharges_events.tsv": datasets.save_events_tsv,
+    "discharges_openhdemg.json": datasets.save_openhdemg,
+    "discharges.mat": datasets.save_mat,
+    "discharges.csv": datasets.save_csv,
+}
+FILES = {
+    "discharges_events.tsv": "the new recording decoded, for BIDS",
+    "discharges_openhdemg.json": "the same for openhdemg, with the EMG",
+    "discharges.mat": "the same for MATLAB, with the EMG; samples from 1",
+    "discharges.csv": "the same for any table; samples from 0",
+    "discharges_as_read.csv": "of the first recording, numbered as in its table of motor units",
+    "decoder.npz": "the decoder, for latency.load_decoder and hdsemg_nb.live",
+    "decoder.onnx": "the decoder, for latency.load_decoder and hdsemg_nb.live",
+    "decoder.md": "its card",
+    "tables": "what is shown here, as CSV and LaTeX",
+    "figures": "as PDF and PNG",
+}
 CLOSE = 0.02  # rates of agreement that differ by less are alike
 LIMITS = (
     "This decoder belongs to these electrodes where they are now. It transfers to no other person, "
@@ -209,20 +227,19 @@ def decode(decoder, new):
         warnings.simplefilter("always")
         decoded = decoder.decode_recording(new)
     said = "; ".join(str(one.message) for one in caught)
-    return decoded, f"Careful: {said}." if said else "Every motor unit is found in the new signal."
+    return decoded, f"Careful: {said}." if said else ""
 
 
 def save_discharges(decoded, folder):
-    """Save decoded discharge times in four formats; returns the names of the files."""
-    writers = {
-        "discharges_events.tsv": ("BIDS", datasets.save_events_tsv),
-        "discharges_openhdemg.json": ("openhdemg, with the EMG", datasets.save_openhdemg),
-        "discharges.mat": ("MATLAB, with the EMG; samples from 1", datasets.save_mat),
-        "discharges.csv": ("any table; samples from 0", datasets.save_csv),
-    }
-    for name, (_, write) in writers.items():
+    """Save decoded discharge times in four formats."""
+    for name, write in WRITERS.items():
         write(decoded, Path(folder) / name)
-    return pd.DataFrame({"file": list(writers), "for": [reader for reader, _ in writers.values()]})
+
+
+def files(folder):
+    """What stands in the folder of the notebook."""
+    there = {name: what for name, what in FILES.items() if (Path(folder) / name).exists()}
+    return pd.DataFrame({"file": there.keys(), "what": there.values()})
 
 
 def against_labels(decoded, labelled):

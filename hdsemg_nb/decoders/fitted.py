@@ -47,8 +47,9 @@ class FittedDecoder:
         check_kind(recording, self.fs, self.channels)
         found, lost = self.found(interpolate(recording.emg, self.interpolated))
         if lost:
-            units = "motor units " + ", ".join(map(str, lost))
-            warnings.warn(f"{units} are lost: silent, or not found in this signal", stacklevel=2)
+            units = ", ".join(map(str, lost))
+            said = f"lost, silent or not found in this signal for sure: motor units {units}"
+            warnings.warn(said, stacklevel=2)
         return replace(recording, discharges=found, pnr=None)
 
     def found(self, emg):
