@@ -7,6 +7,8 @@ from test_scores import read
 from hdsemg_nb import paths, results
 from hdsemg_nb.chapters import scores, training_sweep
 
+DCNNS = "ML-DCNN", "MT-DCNN"
+
 
 def curves(**losses):
     """Validation losses by epoch of runs with one fold."""
@@ -35,11 +37,12 @@ def rows(monkeypatch):
     return read(monkeypatch, random_results(2))
 
 
-def test_patience_by_network_and_narrow_apart(rows):
-    one = rows.drop_duplicates("run").groupby("network")["run"].first()
-    table = curves(**{run: [3, 2, 2, 2, 2, 1, 2] for run in one})
-    rows.loc[rows["network"] == "ML-DRSNet", "width"] = 0.125
-    found = training_sweep.patience(table, rows).set_index("network")
+def test_patience_by_network_and_narrow_apart():
+    table = curves(**{f"ML-DRSNet {k}": [3, 2, 2, 2, 2, 1, 2] for k in "ab"})
+    table = table.assign(network="ML-DRSNet", window=20, step=50, split="shuffled", width=0.125)
+    table = pd.concat([table, *(table[:7].assign(run=x, network=x, width=1) for x in DCNNS)])
+    table.loc[table["run"] == "ML-DRSNet b", "split"] = "blocked"
+    found = training_sweep.patience(table).set_index("network")
     assert set(found.index) == {"ML-DRSNet (narrow)", "ML-DCNN", "MT-DCNN"}
     assert (found[["kept, p = 5", "trainings", "cells"]] == 1).all(axis=None)
     assert (found["kept, p = 3"] == 0).all()

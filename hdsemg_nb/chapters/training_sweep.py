@@ -82,17 +82,16 @@ def longest_wait(curves):
     return falls.agg(lambda epochs: epochs.diff().max())[whole].fillna(0)
 
 
-def patience(curves, rows):
+def patience(curves):
     """Of how many trainings each patience would have kept the epoch, a row for each network.
 
     Parameters
     ----------
     curves : pandas.DataFrame
         Of results/protocol_curves.csv: one row per run, fold and epoch with val_loss.
-    rows : pandas.DataFrame
-        From `scores.read`: says which of the runs are narrow.
     """
-    runs = scores.shown(rows.drop_duplicates("run")).set_index("run")[CELL]
+    curves = curves[curves["split"] == "shuffled"]
+    runs = scores.shown(curves.drop_duplicates("run")).set_index("run")[CELL]
     trainings = longest_wait(curves).to_frame("wait").join(runs, how="inner")
     kept = {f"kept, p = {p}": trainings["wait"] <= p for p in PATIENCES}
     networks = trainings.assign(**kept).groupby("network")
@@ -106,8 +105,10 @@ def draw_learning_curves(curves, rows, output, note):
 
     Parameters
     ----------
-    curves, rows
+    curves : pandas.DataFrame
         As for `patience`.
+    rows : pandas.DataFrame
+        From `scores.read`: says which of the runs are narrow.
     output, note : str
         See `figures.save`; the stem is learning_curves.
     """
