@@ -123,6 +123,9 @@ def gather(works, known=None, table_of=results.counts):
     pandas.DataFrame
         Which recording it is stands as in the recordings given now.
     """
+    if known is not None:  # rows of one signal under two names are the same
+        row = [name for name in ("run", "fold", "motor_unit", "epoch") if name in known]
+        known = known.drop_duplicates(row)
     before = {} if known is None else dict(tuple(known.groupby("run", sort=False)))
     tables, seen = [], set()
     for work in works:

@@ -169,6 +169,8 @@ def test_labels_are_those_of_the_recordings_given_now(compute, planted, tmp_path
     table = compute(named, [RUN], tmp_path)
     assert table.groupby("subject").size().to_dict() == {"NA": 3, "P01": 3}
     assert set(table["mvc"]) == {20} and len(documents(tmp_path)) == 1
+    again = compute(named, [RUN], tmp_path / "elsewhere", known=table)
+    pd.testing.assert_frame_equal(again, table)
 
 
 def test_what_is_asked_for_twice_is_done_once(compute, two, tmp_path):

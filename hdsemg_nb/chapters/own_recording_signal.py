@@ -111,9 +111,7 @@ def sentence(recording, checked, bad):
     names = ", ".join(map(str, bad))
     how = "the mean of the sound electrodes around it"
     if recording.grid is None:
-        how = (
-            "that of the channels before and after it by number: the grid is not told (electrodes)"
-        )
+        how = "the mean of its neighbours by number, for the grid is not told (electrodes)"
     done = f"Interpolated: channels {names}, each {how}" if bad else "No channel interpolated"
     return ". ".join([done, *checked.notes]) + "."
 
