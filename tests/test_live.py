@@ -242,6 +242,18 @@ def test_two_terminals_and_a_receiver_that_is_killed(name, exported, two_units, 
 
 
 @pytest.mark.slow
+def test_an_array_is_sent_until_it_is_terminated(name, tmp_path):
+    emg = np.random.default_rng(0).normal(0, 0.05, (4, 40000)).astype(np.float32)
+    np.save(tmp_path / "a.npy", emg)
+    about = "--fs", "2000", "--unit", "mV", "--minutes", "5", "--name", name
+    sender = started("--replay", tmp_path / "a.npy", *about)
+    recording = live.record(0.2, live.Source(name), progress=False)
+    assert recording.fs == 2000 and recording.emg.std() == pytest.approx(50, rel=0.1)
+    sender.terminate()
+    assert "stopped" in sender.communicate(timeout=20)[0] and sender.returncode == 0
+
+
+@pytest.mark.slow
 def test_an_error_is_one_line(tmp_path):
     done = subprocess.run([*COMMAND, "--replay", "x.txt"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("error: x.txt: no such file")
