@@ -93,9 +93,16 @@ def test_pairs_are_judged_when_all_networks_and_intensities_are_there(runs):
     assert judged(runs[runs["mvc"] == 30])[0] == {"not run yet"}
     narrow = runs.assign(width=np.where(runs["network"] == "ML-DRSNet", 0.125, 1))
     assert judged(narrow)[1] == 2 * 4 * 1  # one pair is left
+
+
+def test_best_settings_are_judged_where_they_were_chosen_among_all_cells(runs, monkeypatch):
     best = comparison.best_settings(runs, runs)
-    table = comparison.compare_pairs(narrow, best)
-    assert set(table["agrees"]) <= {"not run yet", "not in the text"}
+    assert set(best["cells"]) == {4}
+    for n_cells, judged in ((20, False), (4, True)):
+        monkeypatch.setattr(comparison, "N_CELLS", n_cells)
+        verdicts = set(comparison.compare_pairs(runs, best)["agrees"])
+        assert judged == bool(verdicts & {"agrees", "does not"})
+        assert judged == comparison.compare(runs, best)["difference"].notna().any()
 
 
 def test_pairs_for_people(runs):

@@ -20,6 +20,7 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "OUTPUT", folder)
         patch.setattr(results, "read", lambda name: random_results())
+        patch.setattr(comparison, "N_CELLS", 4)  # of these
         for stem in STEMS:
             kind = stem.split("_")[0]
             for suffix in report.SUFFIXES[kind]:

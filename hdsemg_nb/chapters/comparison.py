@@ -13,7 +13,15 @@ from hdsemg_nb import stats
 from hdsemg_nb.chapters import published, scores
 from hdsemg_nb.chapters.published import NOT_GIVEN
 from hdsemg_nb.chapters.score_figures import draw_bars, draw_panels
-from hdsemg_nb.chapters.scores import INTENSITIES, LABELS, METRICS, NOT_RUN, RECORDING, SETTINGS
+from hdsemg_nb.chapters.scores import (
+    GRID,
+    INTENSITIES,
+    LABELS,
+    METRICS,
+    NOT_RUN,
+    RECORDING,
+    SETTINGS,
+)
 from hdsemg_nb.decoders import PAPER_NETWORKS
 from hdsemg_nb.figures import NETWORK_COLOURS
 
@@ -21,6 +29,7 @@ PAIR_COLUMNS = [
     *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "stars", "p_exact"),
     *("chi_square", "df", "friedman_p", "kendall_w", "n_blocks", "left_out"),
 ]
+N_CELLS = len(GRID["window"]) * len(GRID["step"])
 STARS = "*** p < 0.001, ** p < 0.01, * p < 0.05"  # as `stats.stars`
 
 
@@ -88,14 +97,23 @@ def compare(runs, settings, by_intensity=False):
     -------
     pandas.DataFrame
         As `scores.summary` through `scores.beside`, with setting, published_window and
-        published_step: what the published values were found with.
+        published_step: what the published values were found with. A best setting has a difference
+        from the published where every network was chosen among all cells.
     """
     columns = ["setting", *SETTINGS, "published_window", "published_step"]
     table = settings[columns].merge(scores.summary(runs, by_intensity), on=SETTINGS)
     order = ["setting", "mvc"] if by_intensity else ["setting"]
     table = table.sort_values(order, kind="stable", ignore_index=True)
     theirs = table.assign(window=table["published_window"], step=table["published_step"])
-    return scores.beside(theirs).assign(window=table["window"], step=table["step"])
+    table = scores.beside(theirs).assign(window=table["window"], step=table["step"])
+    whole = table["setting"].isin(_chosen_among_all(settings))
+    return table.assign(difference=table["difference"].where(whole))
+
+
+def _chosen_among_all(settings):
+    """Settings in which no network was chosen among fewer cells than the paper had."""
+    cells = settings.get("cells", pd.Series(N_CELLS, settings.index))
+    return set(settings["setting"]) - set(settings["setting"][cells < N_CELLS])
 
 
 def compare_pairs(runs, settings, by_intensity=False):
@@ -115,7 +133,8 @@ def compare_pairs(runs, settings, by_intensity=False):
     pandas.DataFrame
         setting, mvc, metric, blocks, then `stats.pairs`, left_out (blocks), and the published p as
         in `published.beside_p_values`; agrees is "not run yet" where not all three networks are
-        compared, or not at all the paper's intensities. No row without two networks.
+        compared, a best one was chosen among fewer cells than the paper had, or not all the paper's
+        intensities are there. No row without two networks.
     """
     chosen = settings[["setting", *SETTINGS]].merge(runs[runs["width"] == 1])
     kinds = ["participants"] if by_intensity else ["recordings", "participants"]
@@ -128,6 +147,7 @@ def compare_pairs(runs, settings, by_intensity=False):
     found = pd.concat([pd.DataFrame(), *tables], ignore_index=True).reindex(columns=PAIR_COLUMNS)
     table = published.beside_p_values(found)
     like = (table["df"] == 2) & (by_intensity or set(chosen["mvc"]) >= set(INTENSITIES))
+    like &= table["setting"].isin(_chosen_among_all(settings))
     judged = table["agrees"] != NOT_GIVEN
     return table.assign(agrees=table["agrees"].mask(judged & ~like, NOT_RUN))
 

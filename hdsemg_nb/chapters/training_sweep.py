@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 import torch
+from matplotlib.lines import Line2D
 
 from hdsemg_nb import paths, results, studies, train
 from hdsemg_nb.chapters import scores
@@ -116,13 +117,17 @@ def draw_learning_curves(curves, rows, output, note):
     curves = curves.assign(network=curves["run"].map(names), epoch=curves["epoch"] + 1)
     networks, size = curves.groupby("network", sort=False), (TWO_COLUMNS, 100 * MM)
     figure, axes = plt.subplots(2, len(networks), figsize=size, sharex=True, squeeze=False)
+    windows = scores.GRID["window"]
+    palette = dict(zip(windows, sns.color_palette("viridis", len(windows)), strict=True))
+    handles = [Line2D([], [], color=palette[w], label=f"W = {w}") for w in windows]
+    handles += [Line2D([], [], color="k", ls=":", label="training loss")]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     for (network, some), (upper, lower) in zip(networks, axes.T, strict=True):
-        style = dict(data=some, x="epoch", hue="window", palette="viridis", errorbar=None)
-        sns.lineplot(y="val_loss", **style, ax=upper)
+        style = dict(data=some, x="epoch", hue="window", palette=palette, errorbar=None)
+        sns.lineplot(y="val_loss", **style, legend=False, ax=upper)
         sns.lineplot(y="train_loss", ls=":", **style, legend=False, ax=upper)
         sns.lineplot(y="val_f1", **style, legend=False, ax=lower)
         upper.set(title=network, ylabel="Binary cross-entropy")
-        upper.legend(title="W (validation; dotted: training)", title_fontsize=5.5, fontsize=5.5)
         lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
     return save(figure, "learning_curves", output, note)
 
