@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from hdsemg_nb.cbss import MotorUnitFilter, pulse_to_noise_ratio, silhouette
-from hdsemg_nb.cbss.filter import LARGEST_LAG, N_LAGS, oversampling, peaks
+from hdsemg_nb.cbss.covariance import oversampling
+from hdsemg_nb.cbss.filter import LARGEST_LAG, N_LAGS, peaks
 from hdsemg_nb.discharges import discharge_rate, interval_cov
 
 DOUBLET_S = 0.02  # two discharges closer than this are a doublet, or one of them is wrong

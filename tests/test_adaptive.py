@@ -6,7 +6,7 @@ import pytest
 
 from hdsemg_nb import metrics, train
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream, MotorUnitFilter
-from hdsemg_nb.cbss.filter import extended_covariance, lag_products
+from hdsemg_nb.cbss.covariance import extended_covariance, lag_products
 from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.cbss.strayed import strayed, together
 from hdsemg_nb.decoders import ADAPTIVE, Run

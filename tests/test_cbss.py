@@ -6,7 +6,8 @@ from scipy.signal import butter, resample_poly, sosfilt
 
 from hdsemg_nb import metrics
 from hdsemg_nb.cbss import MotorUnitFilter, decompose, filter_bank, pulse_to_noise_ratio
-from hdsemg_nb.cbss.filter import extended_covariance, lag_products, sound_channels
+from hdsemg_nb.cbss.covariance import extended_covariance, lag_products
+from hdsemg_nb.cbss.filter import sound_channels
 from hdsemg_nb.discharges import match_discharges
 from hdsemg_nb.recording import Recording
 

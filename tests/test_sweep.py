@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,9 @@ RUNS = [dataclasses.replace(RUN, seed=seed) for seed in range(4)]
 @pytest.fixture(scope="module")
 def workers():
     """Two worker processes for all tests, which is quicker than two for each."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as processes:
+    with patch.dict(os.environ):  # where it leaves what its workers get
+        processes = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with processes:
         yield processes
 
 

@@ -7,15 +7,8 @@ import numpy as np
 import scipy.linalg
 
 from hdsemg_nb.cbss.adapted import Adapted, separation
-from hdsemg_nb.cbss.filter import (
-    PIECE,
-    MotorUnitFilter,
-    extended_covariance,
-    lag_products,
-    oversampling,
-    peaks,
-    two_classes,
-)
+from hdsemg_nb.cbss.covariance import extended_covariance, lag_products, oversampling
+from hdsemg_nb.cbss.filter import PIECE, MotorUnitFilter, peaks, two_classes
 from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.cbss.strayed import together
 from hdsemg_nb.discharges import interval_cov, refractory

@@ -7,7 +7,7 @@ from scipy.linalg import cho_factor
 from scipy.ndimage import maximum_filter1d
 
 from hdsemg_nb.cbss.adapted import Adapted
-from hdsemg_nb.cbss.filter import lag_products
+from hdsemg_nb.cbss.covariance import lag_products
 from hdsemg_nb.cbss.strayed import strayed
 
 MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and of the forgetting

@@ -21,6 +21,7 @@ from scipy.signal import butter, sosfiltfilt
 from tqdm import tqdm
 
 from hdsemg_nb.cbss import filter as linear
+from hdsemg_nb.cbss.covariance import extended_covariance, lag_products, oversampling
 from hdsemg_nb.cbss.quality import pulse_to_noise_ratio, two_class_silhouette
 from hdsemg_nb.discharges import interval_cov, label_score, match_motor_units, rate_of_agreement
 from hdsemg_nb.segment import spike_triggered_average, windows
@@ -62,7 +63,7 @@ def decompose(recording, n_lags=linear.N_LAGS, n_seeds=100, seed=0, progress=Tru
         Its discharge times, if any, are not looked at.
     n_lags : int
         Extension: consecutive samples of every channel seen at once, at about 2048 Hz: of a faster
-        recording every second, third, ... sample is taken (`filter.oversampling`).
+        recording every second, third, ... sample is taken (`covariance.oversampling`).
     n_seeds : int
         Sources separated in each round, started from random peaks of the activity index.
     seed : int
@@ -91,7 +92,7 @@ def decompose(recording, n_lags=linear.N_LAGS, n_seeds=100, seed=0, progress=Tru
         Names channels left out, dead or equal to another one.
     """
     _check(recording, n_lags, n_seeds)
-    every = linear.oversampling(recording.fs)
+    every = oversampling(recording.fs)
     emg, fs = _band_passed(recording)[:, ::every], recording.fs / every
     extended = _Extended(emg[linear.sound_channels(recording.emg, emg)], n_lags)
     activity = extended.activity()
@@ -161,9 +162,7 @@ class _Extended:
         before = n_lags // 2
         self.emg, self.n_lags = emg, n_lags
         self.padded = np.pad(emg, ((0, 0), (before, n_lags - before - 1)))
-        self.covariance = linear.extended_covariance(
-            linear.lag_products(emg, n_lags) / emg.shape[1]
-        )
+        self.covariance = extended_covariance(lag_products(emg, n_lags) / emg.shape[1])
         self.cholesky = np.linalg.cholesky(self.covariance)
 
     def blocks(self):
@@ -208,7 +207,7 @@ def _check(recording, n_lags, n_seeds):
     if recording.fs <= 2 * BAND_HZ[1]:
         raise ValueError(f"fs={recording.fs} Hz is too slow, expected above {2 * BAND_HZ[1]:g} Hz")
     channels, samples = recording.emg.shape
-    needed = channels * n_lags * linear.oversampling(recording.fs)
+    needed = channels * n_lags * oversampling(recording.fs)
     if samples < needed:
         least = f"at least {needed} for n_lags={n_lags}; take a longer recording"
         raise ValueError(f"emg has {channels} channels and {samples} samples, expected {least}")

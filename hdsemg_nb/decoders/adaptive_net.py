@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from hdsemg_nb import metrics, segment
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
 from hdsemg_nb.cbss.adaptive_stream import first_come
-from hdsemg_nb.cbss.filter import oversampling
+from hdsemg_nb.cbss.covariance import oversampling
 from hdsemg_nb.decoders.detector import (
     SEEN_AHEAD,
     SEEN_BACK,
