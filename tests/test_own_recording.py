@@ -136,6 +136,8 @@ def test_runs_are_refused_before_anything_takes_time():
 
 
 def test_motor_units_left_out_and_a_correction_shown(planted):
+    assert "Left out: motor units 0, 2. The others are numbered anew" in own.numbering([2, 0])
+    assert own.numbering([]).startswith("Motor units keep their numbers")
     fewer = own.without(planted, [1])
     assert [len(t) for t in fewer.discharges] == [len(planted.discharges[k]) for k in (0, 2)]
     with pytest.raises(ValueError, match=r"left_out=\[3\]: motor units are 0 to 2"):

@@ -1,6 +1,7 @@
 """Adaptive decoders in a file, behind the checks of a stream, and in a live session."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -193,3 +194,13 @@ def test_what_was_interpolated_in_training_is_interpolated_for_the_decoder(
     streamed = [pushed(decoder.stream(2048), one) for one in (raw.emg, repaired.emg)]
     first, second = ([(d.discharges, d.problem) for d in ones] for ones in streamed)
     assert first == second and not any("channel 5" in problem for _, problem in first)
+
+
+@pytest.mark.parametrize("name", [STREAMED, ADAPTIVE])
+def test_units_that_are_not_found_in_a_recording_are_said(name, fitted, two_units):
+    noise = np.random.default_rng(0).normal(40, 5, two_units.emg.shape)
+    with pytest.warns(UserWarning, match="lost, silent or not found .* motor units 0, 1"):
+        fitted[name].decode_recording(dataclasses.replace(two_units, emg=noise))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted[name].decode_recording(two_units)
