@@ -226,7 +226,7 @@ def decode(decoder, new):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         decoded = decoder.decode_recording(new)
-    said = "; ".join(str(one.message) for one in caught)
+    said = "; ".join(str(one.message) for one in caught if one.category is UserWarning)
     return decoded, f"Careful: {said}." if said else ""
 
 

@@ -58,7 +58,7 @@ def draw_panels(table, draw, metrics, rows, height_mm, xlabel, handles, about, *
             ax.set_ylabel(unit if metric == "n_identified" else f"{LABELS[metric]} (0 to 1)")
     for ax in axes[-1]:
         ax.set_xlabel(xlabel)
-    spread = dict(fontsize=6, columnspacing=1.2, handletextpad=0.4, handlelength=1.2)
+    spread = dict(fontsize=6, columnspacing=0.8, handletextpad=0.4, handlelength=1.2)
     handles = [*handles, *_key(table)]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), **spread)
     return save(figure, *about)
