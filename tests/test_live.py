@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -251,6 +252,28 @@ def test_an_array_is_sent_until_it_is_terminated(name, tmp_path):
     assert recording.fs == 2000 and recording.emg.std() == pytest.approx(50, rel=0.1)
     sender.terminate()
     assert "stopped" in sender.communicate(timeout=20)[0] and sender.returncode == 0
+
+
+@pytest.mark.slow
+def test_in_place_a_dead_channel_is_repaired_and_a_terminated_receiver_saves(
+    name, planted, tmp_path
+):
+    sent = replace(
+        planted, emg=np.where(np.arange(planted.n_channels)[:, None] == 3, 0, planted.emg)
+    )
+    options = dict(minutes=5, progress=False)
+    Thread(target=live.send, args=(sent, name), kwargs=options, daemon=True).start()
+    to, log = tmp_path / "decoder.npz", tmp_path / "log"
+    one = started("--calibrate", "8", "--to", to, "--name", name, "--log", log)
+    said = ""
+    for line in one.stdout:
+        said += line
+        if "losses seen from" in line:
+            one.terminate()
+    assert "stopped" in said and one.wait(20) == 0
+    assert re.search(r"^3 +dead$", said, re.MULTILINE)
+    assert [channel for channel, _ in load_decoder(to).interpolated] == [3]
+    assert [channel for channel, _ in load_decoder(log / "decoder.npz").interpolated] == [3]
 
 
 @pytest.mark.slow
