@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from datetime import date
+from itertools import product
 from multiprocessing import get_context
 from time import perf_counter
 from unittest.mock import patch
@@ -25,6 +26,8 @@ from tqdm import tqdm
 
 from benchmarks import memory_mb, save
 from hdsemg_nb import __version__, engine, segment
+from hdsemg_nb.chapters.comparison import N_CELLS
+from hdsemg_nb.chapters.scores import GRID
 from hdsemg_nb.cluster import MEMORY
 from hdsemg_nb.decoders import LINEAR, PAPER_NETWORKS, Run, build_model
 from hdsemg_nb.decoders.architecture import n_macs
@@ -37,7 +40,6 @@ SECONDS = 60  # length of a recording
 
 # The paper's grid
 N_RECORDINGS, N_FOLDS, N_EPOCHS = 48, 5, 100
-GRID_WINDOWS, GRID_STEPS = (20, 60, 100, 140), (10, 20, 30, 40, 50)  # samples
 
 
 def naive_epoch(model, run, n_windows):
@@ -248,7 +250,7 @@ def sweep_days(speeds):
     rows = []
     for network, measured in speeds.groupby("network", sort=False):
         days = [_days(measured["window"], measured[f"{s}_windows_s"]) for s in ("naive", "our")]
-        trainings = N_RECORDINGS * len(GRID_WINDOWS) * len(GRID_STEPS) * N_FOLDS
+        trainings = N_RECORDINGS * N_CELLS * N_FOLDS
         rows.append((network, trainings, *days))
     table = pd.DataFrame(rows, columns=["network", "trainings", "naive_days", "our_days"])
     return pd.concat([table, table.sum().to_frame().T.assign(network="all")], ignore_index=True)
@@ -259,8 +261,7 @@ def _days(windows, windows_per_second):
     parts = N_EPOCHS * (N_FOLDS - 2 + 1 / 3) + 1 / 3  # of a recording, in training windows
     seconds = sum(
         (slope * window + offset) * parts * len(segment.window_starts(SECONDS * FS, window, step))
-        for window in GRID_WINDOWS
-        for step in GRID_STEPS
+        for window, step in product(*GRID.values())
     )
     return N_RECORDINGS * seconds / 86400
 

@@ -7,6 +7,7 @@ computing is computed again by another one.
 import os
 from collections import deque
 from contextlib import ExitStack, contextmanager
+from time import sleep
 from unittest.mock import patch
 
 import dask
@@ -18,6 +19,7 @@ THREADS = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THR
 # Dask has its workers give freed memory back at once. Training frees and takes the same memory in
 # every batch: kept, it is up to 1.7 times as fast.
 MEMORY = dict.fromkeys(["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"], 2**30)
+PAUSE_S = 1.0  # without a worker
 ON_A_GPU = 2  # processes that share a GPU: it computes for one while the other prepares its data
 SETTINGS = {
     # a recording travels inside its task, so that it is not lost with a worker
@@ -106,16 +108,18 @@ def compute(client, works, submit):
             future = submit(work, resources)
             if future is not None:
                 flying[future] = work
+        if queue and not flying:
+            sleep(PAUSE_S)
         for future in _finished(flying):
             yield flying.pop(future), future
             future.release()  # a worker that dies with a result still asked for has it recomputed
 
 
-def _finished(flying, patience=5):
+def _finished(flying):
     """Futures that are done, after waiting for one; not for long, a worker may have come."""
     if not flying:
         return set()
     try:
-        return wait(list(flying), timeout=patience, return_when="FIRST_COMPLETED").done
+        return wait(list(flying), timeout=5 * PAUSE_S, return_when="FIRST_COMPLETED").done
     except TimeoutError:
         return set()

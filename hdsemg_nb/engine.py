@@ -101,7 +101,7 @@ def training(model, emg, starts, targets, fold, run, progress=None):
     ValueError
         When fewer than two windows are left for training, or none for validation.
     FloatingPointError
-        When the validation loss is not finite in any epoch.
+        When the validation loss is finite in no epoch.
     """
     if len(fold.train) < 2 or len(fold.val) < 1:
         raise ValueError(

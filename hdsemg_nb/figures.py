@@ -64,12 +64,20 @@ def save(figure, stem, output, note):
     figure.get_layout_engine().set(rect=(0, bottom, 1, 1 - bottom))
     look = {"ha": "right", "va": "bottom", "fontsize": 5, "color": "0.35"}
     figure.text(0.995, 0.005, "\n".join(lines), **look)
-    folder, preview = paths.output_folder(output, "figures"), io.BytesIO()
-    figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
-    figure.savefig(folder / f"{stem}.png", dpi=300)
-    figure.savefig(preview, dpi=110)
+    folder = paths.output_folder(output, "figures")
+    pdf = _packed(figure, format="pdf", metadata={"CreationDate": None})
+    paths.write_whole(folder / f"{stem}.pdf", pdf)
+    paths.write_whole(folder / f"{stem}.png", _packed(figure, dpi=300))
+    preview = Image(_packed(figure, dpi=110))
     plt.close(figure)
-    return Image(preview.getvalue())
+    return preview
+
+
+def _packed(figure, **options):
+    """Bytes of the file of a figure."""
+    file = io.BytesIO()
+    figure.savefig(file, **options)
+    return file.getvalue()
 
 
 def scale_bar(ax, x, y, height):
@@ -251,7 +259,7 @@ def draw_spike_trains(recording, stem, output, note, title=""):
     heights = [(25 + 4 * n_units) * MM, 55 * MM]
     size = (TWO_COLUMNS, sum(heights))
     figure, (spikes, rates) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights)
-    colours = plt.get_cmap("cividis")(np.linspace(0, 0.9, max(n_units, 1)))
+    colours = plt.get_cmap("cividis")(np.linspace(0, 0.7, max(n_units, 1)))
     trains = [times / recording.fs for times in recording.discharges]
     spikes.eventplot(trains, colors=colours[:n_units], linelengths=0.7, linewidths=0.6)
     spikes.set(ylim=(max(n_units, 1) - 0.5, -0.5), ylabel="Motor unit", title="a  Spike trains")

@@ -85,7 +85,7 @@ def motor_unit_table(recording):
             "rate_pps": discharge_rate(times, fs),
             "interval_cov": interval_cov(times, fs),
             "doublets": int((np.diff(times) < DOUBLET_S * fs).sum()),
-            "pnr_db": pulse_to_noise_ratio(source, times),
+            "pnr_db": pulse_to_noise_ratio(source, times, fs),
             "silhouette": silhouette(source, times, fs),
         }
         rows.append(row | _thresholds(times, recording))

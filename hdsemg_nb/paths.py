@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 PROJECT = Path(__file__).resolve().parents[1]
 DATA = PROJECT / "data"  # downloaded recordings, not in git
@@ -58,7 +59,7 @@ def write_whole(path, content):
     OSError
         When it cannot be written; names the file.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with part.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import platform
 import traceback
-import warnings
 from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
@@ -19,12 +18,12 @@ import pandas as pd
 import torch
 
 from hdsemg_nb import __version__, paths, tables
+from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.engine import bf16_supported
 from hdsemg_nb.train import cross_validate_together
 
 FAILED = ".failed"  # suffix of the record of a failed run
-DAMAGED = ".damaged"  # of a result that cannot be read and was set aside
 # settings that a decoder without gradient descent has no use for
 TRAINING = [
     "epochs", "learning_rate", "weight_decay", "batch_size", "bf16", "whiten", "fit_offsets",
@@ -154,9 +153,7 @@ def document(path):
         if not {"run", "about", "counts", "history"} <= set(content):
             raise ValueError("no result of a run")
     except ValueError as error:  # JSON and text that is not UTF-8 among them
-        path.replace(path.with_suffix(DAMAGED))
-        warnings.warn(f"{path} is damaged ({error}): set aside, computed again", stacklevel=2)
-        return None
+        return set_aside(path, error, "computed again")
     return content
 
 

@@ -164,7 +164,8 @@ def repair(recording, channels):
     ----------
     recording : recording.Recording
     channels : array_like of int
-        Numbers of the channels to interpolate, from 0.
+        Numbers of the channels to interpolate, from 0; those interpolated before are so again, from
+        what is sound now.
 
     Returns
     -------
@@ -177,12 +178,13 @@ def repair(recording, channels):
         When there is no such channel, or no sound one is left.
     """
     channels = np.asarray(channels, dtype=int)
+    if len(channels) == 0:
+        return recording
+    channels = np.union1d(channels, [one for one, _ in recording.interpolated]).astype(int)
     sound = np.setdiff1d(np.arange(recording.n_channels), channels)
     if len(sound) == 0 or not np.isin(channels, np.arange(recording.n_channels)).all():
         has = f"there are channels 0 to {recording.n_channels - 1}, and one has to be left"
         raise ValueError(f"channels={channels.tolist()} cannot be interpolated: {has}")
-    if len(channels) == 0:
-        return recording
     places = np.arange(recording.n_channels)[:, None]
     places = places if recording.grid is None else recording.grid.electrodes
     pairs = []
@@ -190,7 +192,7 @@ def repair(recording, channels):
         distance = np.linalg.norm(places[sound] - places[channel], axis=1)
         pairs.append((int(channel), tuple(sound[distance == distance.min()].tolist())))
     emg = interpolate(recording.emg, pairs)
-    return replace(recording, emg=emg, interpolated=(*recording.interpolated, *pairs))
+    return replace(recording, emg=emg, interpolated=pairs)
 
 
 def interpolate(emg, interpolated):

@@ -167,7 +167,8 @@ def _compute(client, recordings, works, progress, end):
     with tqdm(total=total, desc=f"0/{len(works)} runs", disable=not progress, **style) as bar:
         for group, future in cluster.compute(client, _abreast(works), submit):
             seconds = time.monotonic() - begun[group[0].path]
-            slowest = max(slowest, seconds / max(1, cost(group)))
+            if cost(group):
+                slowest = max(slowest, seconds / cost(group))
             _keep(group, future)
             done += len(group)
             bar.update(sum(work.training_windows for work in group))
@@ -213,7 +214,7 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     Returns
     -------
     pandas.DataFrame
-        Of `run`, with the rows that were there before.
+        Of `run`, with the rows that were there before; empty without any.
     """
     one = studies.load(path)
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
@@ -230,14 +231,16 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     _carry_out(recordings, asked, *where)
     folder = Path(to or one.results.parent)
     for file, table_of in [(one.curves, results.histories), (one.results, results.counts)]:
-        if file:
-            known = committed(file, merged)  # again: another study may have written meanwhile
-            table = _with_others(gather(works, known, table_of), known)
-            if any(names.values()):
-                table["setting"] = table["run"].map(names).fillna(table.get("setting", ""))
-            table = table if file == one.results else table.reindex(columns=CURVES)
-            results.save(table, folder / file.name, one.note)
-    return results.read(folder / one.results.name)
+        known = committed(file, merged) if file else None  # again: others may have written
+        table = _with_others(gather(works, known, table_of), known) if file else pd.DataFrame()
+        if table.empty:
+            continue
+        if any(names.values()):
+            table["setting"] = table["run"].map(names).fillna(table.get("setting", ""))
+        table = table if file == one.results else table.reindex(columns=CURVES)
+        results.save(table, folder / file.name, one.note)
+    written = folder / one.results.name
+    return results.read(written) if (paths.PROJECT / written).exists() else pd.DataFrame()
 
 
 def committed(file, merged=()):
@@ -288,7 +291,7 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     where = given.recordings, given.workers, given.scheduler
     table = study(given.study, *where, given.minutes, given.merge, given.to)
-    print(f"{table['run'].nunique()} runs, {len(table)} rows")
+    print(f"{table['run'].nunique() if len(table) else 0} runs, {len(table)} rows")
     sys.exit(1 if len(results.failures(studies.load(given.study).folder)) else 0)
 
 

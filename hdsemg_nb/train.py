@@ -30,7 +30,8 @@ class Result:
         the lowest validation loss; of a run with `label_noise` truth_tp, truth_fp, truth_fn: the
         test against the true discharges, moved by the constant lag of the labels.
     history : pandas.DataFrame
-        Columns fold, epoch, train_loss, val_loss, seconds; empty for the motor-unit filter.
+        Columns fold, epoch, train_loss, val_loss, val_f1, seconds; empty for decoders without
+        gradient descent.
     predictions : numpy.ndarray, shape (windows, motor units)
         Predicted probabilities (filter: 0 or 1) of each window by the fold that tests it; NaN
         where no fold does.

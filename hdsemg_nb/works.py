@@ -21,7 +21,8 @@ class Work(NamedTuple):
 def training_windows(n_samples, fs, run):
     """Windows a run trains on, over all folds and epochs.
 
-    0 for the motor-unit filter, and for a recording of `n_samples` at `fs` Hz that is too short.
+    0 for decoders without gradient descent, and for a recording of `n_samples` at `fs` Hz that is
+    too short.
     """
     if not DECODERS[run.network].trained:
         return 0

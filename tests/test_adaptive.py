@@ -175,6 +175,18 @@ def test_a_unit_that_follows_another_goes_back_to_the_training(planted, half):
         assert (one * other).sum() > 0.95 * np.linalg.norm(one) * np.linalg.norm(other)
 
 
+def test_together_is_told_by_the_training_samples_alone(planted):
+    first, second, *others = planted.discharges
+    half = planted.n_samples // 2
+    early, late = first[first < half], first[first >= half]
+    units = [first, np.sort(np.concatenate([second[second < half], late])), *others]
+    training = np.arange(planted.n_samples) < half
+    whole = dataclasses.replace(planted, discharges=units)
+    assert not AdaptiveFilter().fit(whole, training).together_.any()
+    assert AdaptiveFilter().fit(whole, ~training).together_[0, 1]
+    assert len(early) > 20
+
+
 def test_units_that_were_labelled_together_stay_so(planted):
     trains = [*planted.discharges, planted.discharges[0]]
     twice = dataclasses.replace(planted, discharges=trains, pnr=None)

@@ -11,6 +11,7 @@ import pytest
 from hdsemg_nb.datasets import load_bids, load_edf, save_bids
 from hdsemg_nb.datasets.bids import read_spikes
 from hdsemg_nb.recording import Recording, rectangular_grid
+from hdsemg_nb.signal_check import repair
 
 FS, N = 1000, 500
 
@@ -290,6 +291,15 @@ def recording():
         force=np.linspace(0, 30.25, 2100),
         force_name="force (% MVC)",
     )
+
+
+def test_interpolated_channels_come_back_interpolated(recording, tmp_path):
+    repaired = repair(recording, [7, 20])
+    save_bids(repaired, tmp_path / "set")
+    with pytest.warns(UserWarning, match="bad channels interpolated: EMG008, EMG021"):
+        back = load_bids(tmp_path / "set")
+    assert back.interpolated == repaired.interpolated
+    np.testing.assert_allclose(back.emg, repaired.emg, atol=0.01)
 
 
 @pytest.mark.parametrize(("kind", "bits"), [("bdf", 24), ("edf", 16)])

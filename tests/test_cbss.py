@@ -168,6 +168,9 @@ def test_pulse_to_noise_ratio_by_hand():
     source[800:] = 0  # not decomposed
     assert pulse_to_noise_ratio(source, [100, 500]) == pytest.approx(40)
     assert np.isnan(pulse_to_noise_ratio(source, []))
+    wide = np.repeat(source, 5)  # at five times the rate pulses are five times as many samples
+    assert pulse_to_noise_ratio(wide, [502, 2502], 10240) == pytest.approx(40, abs=0.1)
+    assert pulse_to_noise_ratio(wide, [502, 2502]) < 35
     with pytest.raises(ValueError, match="discharges holds 1000, outside the signal"):
         pulse_to_noise_ratio(source, [100, 1000])
 

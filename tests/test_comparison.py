@@ -105,6 +105,18 @@ def test_best_settings_are_judged_where_they_were_chosen_among_all_cells(runs, m
         assert judged == comparison.compare(runs, best)["difference"].notna().any()
 
 
+def test_best_among_different_numbers_of_cells_are_not_tested(runs):
+    best = comparison.best_settings(runs, runs)
+    assert len(comparison.compare_pairs(runs, best)) == 2 * 2 * 4 * 3
+    few = runs.query("network != 'MT-DCNN' or window == 20")
+    best = comparison.best_settings(few, few)
+    assert best.query("network == 'MT-DCNN'")["cells"].tolist() == [2, 2]
+    assert comparison.compare_pairs(few, best).empty
+    narrow = few.assign(width=np.where(few["network"] == "MT-DCNN", 0.125, 1.0))
+    pairs = comparison.compare_pairs(narrow, comparison.best_settings(narrow, narrow))
+    assert set(pairs["a"] + pairs["b"]) == {"ML-DRSNetML-DCNN"}
+
+
 def test_pairs_for_people(runs):
     pairs = comparison.compare_pairs(runs, comparison.shortest_settings())
     text = comparison.printed_pairs(pairs.assign(p=1e-14, p_exact=0.0123456))

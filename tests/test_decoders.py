@@ -200,3 +200,8 @@ def test_no_strided_convolution_of_one_sample():
     kernels = [m for m in build_model("ML-DRSNet", 60, 3).modules() if isinstance(m, nn.Conv2d)]
     strided = {m.kernel_size for m in kernels if m.stride != (1, 1)}
     assert strided == {(3, 3)}
+
+
+def test_a_filter_is_no_network():
+    with pytest.raises(ValueError, match="network='motor-unit filter' must be one of"):
+        build_model("motor-unit filter", 20, 3)

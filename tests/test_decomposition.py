@@ -4,6 +4,8 @@ from scipy.signal import resample_poly
 
 from hdsemg_nb.cbss import decompose, decomposition, recovery
 from hdsemg_nb.cbss.decomposition import NoMotorUnit
+from hdsemg_nb.cbss.filter import two_classes
+from hdsemg_nb.cbss.quality import two_class_silhouette
 from hdsemg_nb.discharges import match_motor_units
 from hdsemg_nb.recording import Recording
 
@@ -149,10 +151,9 @@ def test_duplicates_are_removed_at_any_lag():
 
 
 def test_silhouette_of_two_classes():
-    heights = np.array([1.0, 1.2, 0.8, 9.0, 11.0, 1.0])
-    discharges, silhouette = decomposition._two_classes(np.arange(6) * 50, heights)
-    np.testing.assert_array_equal(discharges, [150, 200])
-    assert silhouette == pytest.approx(1 - 2 / (8**2 + 10**2))
+    high, low = np.array([9.0, 11.0]), np.array([1.0, 1.2, 0.8, 1.0])
+    np.testing.assert_allclose(two_classes(np.append(low, high)), [1, 10])
+    assert two_class_silhouette(high, low) == pytest.approx(1 - 2 / (8**2 + 10**2))
 
 
 def test_decompose_says_what_is_wrong(recording):

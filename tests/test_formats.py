@@ -172,6 +172,13 @@ def test_arrays_that_cannot_be_right_are_named(tmp_path, array, about, message):
         load_array(tmp_path / "a.npy", **about)
 
 
+@pytest.mark.parametrize("text", ["", "1,2,3\n"])
+def test_a_table_without_a_row_of_numbers_is_named(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.csv: holds no row of numbers"):
+        load_array(tmp_path / "a.csv", fs=FS, unit="uV")
+
+
 def test_of_several_arrays_one_is_named_emg(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.ones((2, 9)), y=np.ones((2, 9)))
     with pytest.raises(ValueError, match=r"a\.npz: holds the arrays \['x', 'y'\]; name one"):

@@ -17,6 +17,15 @@ from hdsemg_nb.results import DEFAULTS
 RUN = Run(FILTER, 40, 20, "blocked")
 
 
+def test_what_an_interrupted_call_left_is_replaced(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    about = {"subject": ["S01", "S01"], "mvc": 30.0, "network": ["a", "b"], "x": 1}
+    computed._append("honest_units", pd.DataFrame(about))
+    computed._append("honest_units", pd.DataFrame(about).query("network == 'b'").assign(x=2))
+    found = honest.load("units")
+    assert found[["network", "x"]].to_numpy().tolist() == [["a", 1], ["b", 2]]
+
+
 # Leakage
 
 

@@ -300,10 +300,11 @@ def test_a_stream_is_recorded(name, planted):
 
 
 @pytest.mark.slow
-def test_calibration_in_place(planted, tmp_path):
+def test_calibration_in_place(planted, tmp_path, monkeypatch):
     run = Run("ML-DCNN", 20, 10, epochs=2, split="blocked", learning_rate=2e-3)
+    monkeypatch.setitem(calibration.RUNS, ".onnx", run)
     path = tmp_path / "not" / "there" / "decoder.onnx"
-    quality = live.calibrate(planted.crop(0, 4), path, run, progress=False)
+    quality = live.calibrate(planted.crop(0, 4), path, progress=False)
     decoder = Decoder(path)
     assert len(quality) == len(decoder.motor_units) >= 2 and quality["silhouette"].min() > 0.87
     live.calibrate(planted, path.with_suffix(".npz"), progress=False)

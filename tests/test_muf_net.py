@@ -7,7 +7,16 @@ import torch
 
 from hdsemg_nb import engine, metrics, segment
 from hdsemg_nb.cbss import MotorUnitFilter, filter_bank
-from hdsemg_nb.decoders import FILTER, NETWORKS, OURS, Run, architecture, build_model, muf_net
+from hdsemg_nb.decoders import (
+    FILTER,
+    NETWORKS,
+    OURS,
+    STREAMED,
+    Run,
+    architecture,
+    build_model,
+    muf_net,
+)
 from hdsemg_nb.decoders.muf_net import ABLATIONS, MUFNet
 from hdsemg_nb.normalisation import Normalisation
 from hdsemg_nb.recording import rectangular_grid
@@ -134,6 +143,13 @@ def test_a_fifth_of_the_windows_come_from_moved_electrodes():
     changed = muf_net._augmented(x, mirrored).median(2).values
     assert (changed < 0).float().mean() == pytest.approx(0.2, abs=0.02)
     assert (x == 1).all()  # the windows themselves stay
+
+
+@pytest.mark.parametrize("network", [OURS, STREAMED])
+def test_a_rate_it_was_not_made_for_is_said(planted, network):
+    fast = dataclasses.replace(planted.crop(0, 4), fs=4096.0)
+    with pytest.warns(UserWarning, match=f"{network} sees a fixed number .* at 4096 Hz too short"):
+        fit(fast, Run(network, 40, 20, epochs=1))
 
 
 def test_moved_electrodes_are_interpolated_on_the_grid():

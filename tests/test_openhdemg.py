@@ -36,6 +36,7 @@ def recording(**changes):
         {"discharges": [], "pnr": []},
         {"force": np.linspace(0, 0.3, 300), "force_name": "force (N)"},
         {"discharges": [[3, 9]], "pnr": [33.0], "subject": "12", "source": ""},
+        {"interpolated": [(3, (2, 4, 7)), (9, (8,))]},
     ],
 )
 def test_round_trip_is_unchanged(tmp_path, changes):
@@ -50,7 +51,7 @@ def test_round_trip_is_unchanged(tmp_path, changes):
         np.testing.assert_array_equal(loaded.grid.electrodes, saved.grid.electrodes)
         assert loaded.grid.ied_mm == saved.grid.ied_mm
     np.testing.assert_equal(loaded.force, saved.force)
-    for name in ("subject", "muscle", "source", "force_name"):
+    for name in ("subject", "muscle", "source", "force_name", "interpolated"):
         assert getattr(loaded, name) == getattr(saved, name)
     np.testing.assert_equal(loaded.mvc, saved.mvc)
 

@@ -92,8 +92,25 @@ def test_means_are_judged_by_the_published_spread(project):
         "1 of 2 means agree; furthest n_identified of ML-DCNN: 0.50, published 14.71",
     ]
     assert verdict(off)[0] == "does not"
+    assert verdict(within, never) == [
+        "agrees so far",
+        "1 of 1 means agree, 1 published are not there yet; furthest f1 of ML-DCNN: 0.80, "
+        "published 0.85",
+    ]
     assert verdict(never, none)[0] == "nothing to compare yet"
     assert verdict(none)[0] == "nothing to compare yet"  # Table 5 is given in the text
+
+
+def test_times_of_another_device_are_not_judged(project):
+    times = {"network": ["ML-DCNN"], "metric": ["total_ms"], "mean": [69.2]}
+    about = {"published_mean": [69.36], "published_sd": [None], "difference": [-0.16]}
+    tables.save(
+        pd.DataFrame(times | about).astype({"published_sd": float}), "table_11", "out", NOTE
+    )
+    assert items().loc["Table 11", ["agrees", "by_how_much"]].tolist() == [
+        "not judged",
+        "measured on another device; furthest total_ms of ML-DCNN: 69.20, published 69.36",
+    ]
 
 
 def test_pairs_are_counted_for_each_kind_of_blocks(project):

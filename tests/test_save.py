@@ -61,6 +61,7 @@ def test_no_motor_units_leave_the_names_of_the_columns(tmp_path, save):
         {"grid": None, "pnr": None, "mvc": float("nan"), "force": None, "force_name": ""},
         {"discharges": [], "pnr": [], "subject": "", "muscle": ""},
         {"discharges": [[7]], "pnr": [30]},
+        {"interpolated": [(3, (2, 4, 7)), (9, (8,))]},
     ],
 )
 def test_mat_round_trip_is_unchanged(tmp_path, changes):
@@ -68,7 +69,16 @@ def test_mat_round_trip_is_unchanged(tmp_path, changes):
     save_mat(saved, tmp_path / "a.mat")
     loaded = load_mat(tmp_path / "a.mat")
     assert loaded.digest == saved.digest
-    for name in ("pnr", "mvc", "force", "force_name", "subject", "muscle", "source"):
+    for name in (
+        "pnr",
+        "mvc",
+        "force",
+        "force_name",
+        "subject",
+        "muscle",
+        "source",
+        "interpolated",
+    ):
         np.testing.assert_equal(getattr(loaded, name), getattr(saved, name))
     assert (loaded.grid is None) == (saved.grid is None)
     if saved.grid:

@@ -48,7 +48,7 @@ def test_window_and_step_over_all_intensities_and_by_intensity(runs, drawn_figur
         "Sensitivity (0 to 1)"
     )]  # fmt: skip
     legend = [text.get_text() for text in apart.legends[0].get_texts()]
-    assert legend == ["S = 10", "S = 50", "mean of the bars", "one recording (n = 2)",
+    assert legend == ["S = 10", "S = 50", "mean of all bars", "one recording (n = 2)",
                       "published mean ± SD"]  # fmt: skip
 
 
@@ -77,7 +77,19 @@ def test_without_runs_and_without_pairs_the_figure_says_so(runs, drawn_figures):
     comparison.draw_networks_compared(comparison.compare(*of), pairs, some, "stem", "out", "note")
     assert [text.get_text() for text in drawn_figures[0].axes[0].texts] == [" not run yet"] * 2
     legend = [text.get_text() for text in drawn_figures[0].legends[0].get_texts()]
-    assert legend[0] == "no test: fewer than two networks of full width"
+    assert legend[0] == "no test: the networks lack cells"
+
+
+def test_no_mean_of_some_bars(runs, drawn_figures):
+    some = runs.query("not (window == 20 and mvc == 30)")
+    table = window_and_step.window_and_step(some, "ML-DRSNet", by_intensity=True)
+    window_and_step.draw_intensities(table, some, "stem", "out", "note")
+    assert [": mean" in title for title in titles(drawn_figures[0])[:3]] == [True, False, True]
+
+
+def test_bars_of_different_recordings_bear_their_numbers(ax, runs):
+    drawn(ax, runs.query("not (window == 20 and step == 10 and mvc == 30)"))
+    assert [text.get_text() for text in ax.texts][:4] == ["4", "6", "6", "6"]
 
 
 def drawn(ax, runs, kept="window > 0"):

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -193,7 +194,7 @@ def test_a_damaged_result_is_named_set_aside_and_computed_again(compute, two, tm
         again = compute(two[:1], [RUN], tmp_path)
     said = " ".join(str(one.message) for one in warned)
     assert f"{path} is damaged" in said and "record of the failure cannot be read" in said
-    assert path.with_suffix(results.DAMAGED).read_bytes() == damage
+    assert path.with_suffix(".damaged").read_bytes() == damage
     assert (again[["tp", "fp", "fn"]] == whole[["tp", "fp", "fn"]]).all(axis=None)
 
 
@@ -210,6 +211,33 @@ def test_the_order_of_a_sweep(two, tmp_path):
 def test_a_sweep_ends_by_itself(compute, two, tmp_path):
     assert compute(two, RUNS, tmp_path, minutes=0.0).empty
     assert len(compute(two, RUNS, tmp_path, minutes=60.0)) == 4 * 2 * 3
+
+
+def test_a_decoder_without_training_tells_nothing_of_the_time_of_others(two, tmp_path):
+    works_of = works.plan(two[:1], [Run(FILTER, 20, 20, tested_folds=1), RUN], tmp_path)
+    begun = []
+
+    def in_turns(client, groups, submit):
+        for group in groups:
+            future = submit(group, None)
+            begun.append(future is not None)
+            yield group, SimpleNamespace(exception=lambda: OSError("not computed"))
+
+    client = SimpleNamespace(submit=lambda *args, **options: 1)
+    with patch.object(sweep.cluster, "compute", in_turns):
+        sweep._compute(client, two, works_of, False, time.monotonic() + 600)
+    assert begun == [True, True]
+
+
+def test_a_study_in_which_nothing_is_computed_leaves_no_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    monkeypatch.setattr(sweep, "_carry_out", lambda *args: None)
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "note: x\nrecordings: {source: synthetic, n_subjects: 1, mvc: 10, seconds: 5.0}\n"
+        "results: results/x.csv\nsettings: {a: {runs: [{network: ML-DCNN, window: 20, step: 20}]}}"
+    )
+    assert sweep.study(file).empty and not list(tmp_path.glob("results/*.csv"))
 
 
 def test_on_a_gpu_the_same_run_on_several_recordings_is_one_task(two, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,6 +113,20 @@ def test_the_environment_of_the_workers_stays_theirs():
         assert client.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result() == str(2**30)
         assert client.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
     assert dict(os.environ) == before
+
+
+def test_without_workers_it_waits_in_peace(monkeypatch):
+    pauses = []
+    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": workers})
+    workers = {}
+
+    def come(seconds):
+        pauses.append(seconds)
+        workers["a"] = {"resources": {}, "nthreads": 1}
+
+    monkeypatch.setattr(cluster, "sleep", come)
+    assert list(cluster.compute(client, [1, 2], lambda work, resources: None)) == []
+    assert pauses == [cluster.PAUSE_S]
 
 
 def test_runs_go_to_the_workers_with_a_gpu(recording, tmp_path):

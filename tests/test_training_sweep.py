@@ -69,10 +69,11 @@ def test_coverage_counts_recordings(rows):
 def test_learning_curves_are_drawn_of_the_networks_there_are(rows, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "OUTPUT", tmp_path)
     some = rows[rows["network"] == "ML-DCNN"].drop_duplicates("run")[["run", "window"]]
-    epochs = pd.DataFrame({"epoch": range(4), "train_loss": 1.0, "val_loss": 1.0, "val_f1": 0.5})
-    drawn = []
+    columns = {"fold": 0, "epoch": range(4), "train_loss": 1.0, "val_loss": 1.0, "val_f1": 0.5}
+    curves, drawn = some.merge(pd.DataFrame(columns), how="cross"), []
+    longer = curves.iloc[:4].assign(epoch=range(4, 8))  # the others ended by their patience
     monkeypatch.setattr(training_sweep, "save", lambda figure, *about: drawn.append(figure))
-    training_sweep.draw_learning_curves(some.merge(epochs, how="cross"), rows, "out", "note")
+    training_sweep.draw_learning_curves(pd.concat([curves, longer]), rows, "out", "note")
     assert [ax.get_title(loc="left") for ax in drawn[0].axes] == ["ML-DCNN", ""]
     assert drawn[0].axes[1].lines[0].get_xydata().tolist() == [[e, 0.5] for e in (1, 2, 3, 4)]
 

@@ -71,14 +71,14 @@ class AdaptiveFilter(MotorUnitFilter):
         super().fit(recording, mask)
         emg = np.where(mask, recording.emg - self.mean_, 0)
         self.products_ = lag_products(emg, self.n_lags) / mask.sum()
-        self.averages_ = np.array(
-            [
-                spike_triggered_average(emg, times[mask[times]] + lag, self.n_lags)
-                for times, lag in zip(recording.discharges, self.lags_, strict=True)
-            ]
-        )
+        trains = [times[mask[times]] for times in recording.discharges]
+        averages = [
+            spike_triggered_average(emg, times + lag, self.n_lags)
+            for times, lag in zip(trains, self.lags_, strict=True)
+        ]
+        self.averages_ = np.array(averages)
         self.grid_, self.largest_ = recording.grid, np.abs(emg).max(axis=1)
-        self.together_ = together(recording.discharges, recording.n_samples, recording.fs)
+        self.together_ = together(trains, recording.n_samples, recording.fs)
         sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
         self.classes_ = self._judged(sources)[0]
         return self

@@ -284,20 +284,13 @@ def _unit(b, source, fs):
     found = linear.peaks(source, fs, 0)
     if len(found) < _FEWEST_DISCHARGES:
         return None
-    discharges, silhouette = _two_classes(found, source[found].astype(np.float64))
+    heights = source[found].astype(np.float64)
+    upper = heights > linear.two_classes(heights).mean()
+    discharges, silhouette = found[upper], two_class_silhouette(heights[upper], heights[~upper])
     if len(discharges) < _FEWEST_DISCHARGES:
         return None
-    pnr = pulse_to_noise_ratio(source, discharges)
+    pnr = pulse_to_noise_ratio(source, discharges, fs)
     return _Unit(b, discharges, silhouette, interval_cov(discharges, fs), pnr)
-
-
-def _two_classes(peaks, heights):
-    """The peaks of the higher of two classes, and their silhouette."""
-    low, high = np.median(heights), heights.max()
-    for _ in range(30):  # two-means in one dimension
-        upper = heights > (low + high) / 2
-        low, high = heights[~upper].mean(), heights[upper].mean()
-    return peaks[upper], two_class_silhouette(heights[upper], heights[~upper])
 
 
 def _distinct(units, fs):

@@ -12,7 +12,7 @@ from hdsemg_nb.cbss.covariance import extended_covariance, lag_products, oversam
 from hdsemg_nb.discharges import refractory
 from hdsemg_nb.segment import spike_triggered_average
 
-TOO_SMALL = 1 / 200  # of a typical piece of the training: a signal in mV is 1 / 1000 of it
+TOO_SMALL = 1 / 200  # of a typical piece of the training: rest is 1 / 20, a signal in mV 1 / 1000
 PIECE = 40  # samples in which the size of a signal is told
 MOST_MOVED = 0.3  # output of a filter, 1 at a discharge, by another mean of the channels
 N_LAGS, LARGEST_LAG = 16, 32  # samples at about 2048 Hz: 8 and 16 ms
@@ -106,7 +106,7 @@ class MotorUnitFilter:
     largest_ahead: int | None = None
 
     def fit(self, recording, mask=None):
-        """Fit the filters to the discharge times of a recording.
+        """Fit the filters to the discharge times of a recording, once: sizes not given stay then.
 
         Parameters
         ----------

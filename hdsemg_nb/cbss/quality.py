@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from hdsemg_nb.cbss.covariance import oversampling
 from hdsemg_nb.cbss.filter import peaks
 from hdsemg_nb.recording import discharge_times
 
+REACH = 3  # samples at 2048 Hz to both sides of a discharge that are its own
 
-def pulse_to_noise_ratio(source, discharges):
+
+def pulse_to_noise_ratio(source, discharges, fs=2048.0):
     """Pulse-to-noise ratio of one motor unit.
 
     10 log10 of the mean squared source at the discharges over the mean square of its positive
@@ -19,8 +22,10 @@ def pulse_to_noise_ratio(source, discharges):
     ----------
     source : numpy.ndarray, shape (samples,)
     discharges : array_like of int
-        Discharge times as samples of the source; three samples to both sides of each count neither
-        as pulse nor as noise.
+        Discharge times as samples of the source; `REACH` samples to both sides of each count
+        neither as pulse nor as noise.
+    fs : float
+        Sampling frequency in Hz: from 3 kHz on `REACH` is more samples.
 
     Returns
     -------
@@ -30,8 +35,7 @@ def pulse_to_noise_ratio(source, discharges):
     source = np.asarray(source)
     discharges = discharge_times(discharges, n_samples=len(source))
     noise = source > 0
-    around = discharges[:, None] + np.arange(-3, 4)
-    noise[np.clip(around, 0, len(source) - 1)] = False
+    noise[np.clip(_around(discharges, fs), 0, len(source) - 1)] = False
     if len(discharges) == 0 or not noise.any():
         return float("nan")
     power = np.square(source, dtype=np.float64)
@@ -59,11 +63,16 @@ def silhouette(source, discharges, fs):
         -1 to 1; NaN without discharges or without other peaks.
     """
     found = peaks(source, fs, 0)
-    near = np.asarray(discharges)[:, None] + np.arange(-3, 4)  # a mark may be off its peak
-    others = found[~np.isin(found, near)]
+    others = found[~np.isin(found, _around(discharges, fs))]  # a mark may be off its peak
     if len(discharges) == 0 or len(others) == 0:
         return float("nan")
     return two_class_silhouette(source[discharges], source[others])
+
+
+def _around(discharges, fs):
+    """Samples of the discharges and those beside them."""
+    reach = REACH * oversampling(fs)
+    return np.asarray(discharges)[:, None] + np.arange(-reach, reach + 1)
 
 
 def two_class_silhouette(high, low):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hdsemg_nb import metrics
 from hdsemg_nb.chapters.adaptation import MIDDLE, VARIED
-from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS
+from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS, MARKERS
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, STREAMED
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 
@@ -53,11 +53,12 @@ def draw_minutes(table, output, note):
     """
     figure, ax = plt.subplots(figsize=(TWO_COLUMNS, 65 * MM))
     for k, (decoder, rows) in enumerate(table.groupby("decoder", sort=False)):
-        adapts = "not adapting" not in decoder
-        colour, at = COLOURS[decoder.split(",")[0]], (k - 1.5) / 8
+        adapts, network = "not adapting" not in decoder, decoder.split(",")[0]
+        colour, at = COLOURS[network], (k - 1.5) / 8
         ax.plot(rows["minute"] + at, rows["roa_0.5_ms"], ".", ms=3, color=colour, alpha=0.5)
         means = rows.groupby("minute")["roa_0.5_ms"].mean()
         style = dict(color=colour, ls="-" if adapts else "--", lw=1.2, label=decoder)
+        style |= dict(marker=MARKERS[network], ms=3.5)
         ax.plot(means.index + at, means, **style)
     names = table.drop_duplicates("minute").set_index("minute")["signal"]
     ax.set_xticks(names.index, [fill(name, 12) for name in names], fontsize=5)
@@ -132,7 +133,8 @@ def draw_planted(scores, output, note):
             at = np.array([values.index(value) for value in rows["value"]]) + (k - 1.5) / 8
             means = rows["f1"].groupby(at).mean()
             ax.plot(at, rows["f1"], ".", ms=3, color=COLOURS[network], alpha=0.5)
-            ax.plot(means.index, means, color=COLOURS[network], lw=1.2, label=network)
+            style = dict(color=COLOURS[network], lw=1.2, marker=MARKERS[network], ms=3.5)
+            ax.plot(means.index, means, **style, label=network)
         ax.set_xticks(range(len(values)), values)
         ax.set(title=letter, xlabel=NAMES[name])
         ax.grid(axis="y", lw=0.3)

@@ -109,7 +109,8 @@ def draw_changes(scores, output, note):
         chosen = chosen.assign(level=chosen["level"].replace("", "none"))
         how = dict(data=chosen, x="level", y="f1", hue="network", palette=COLOURS, ax=ax)
         seaborn.stripplot(**how, dodge=True, jitter=False, size=2.5, alpha=0.5, legend=False)
-        how |= dict(dodge=0.4, errorbar=None, linestyle="none", marker="_", markersize=10)
+        dodge = 0.8 - 0.8 / chosen["network"].nunique()  # as the dots
+        how |= dict(dodge=dodge, errorbar=None, linestyle="none", marker="_", markersize=7)
         seaborn.pointplot(**how, markeredgewidth=2, legend=ax is axes[0])
         ax.set(title=f"{letter}  {kind}", xlabel="", ylabel="F1 (mean over motor units)")
         ax.grid(axis="y", lw=0.3)

@@ -1,5 +1,7 @@
 """Figures of notebook 07."""
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn
@@ -174,9 +176,9 @@ def draw_thresholds(curves, units, output, note):
             ax.plot(curve["sensitivity"], curve["precision"], color=COLOURS[network], alpha=0.8)
         ax.plot(used["sensitivity"], used["precision"], "+", color="k", ms=5)
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
-        ax.set_title(network if data == names[0] else "", fontsize=6.5)
+        ax.set_title(fill(network, 10) if data == names[0] else "", fontsize=6)
     for ax, data in zip(axes[:, 0], names, strict=True):
-        ax.set_ylabel(f"{data}\nPrecision")
+        ax.set_ylabel(f"{data}\n\nPrecision")
     for ax in axes[-1]:
         ax.set_xlabel("Sensitivity")
     return save(figure, "honest_thresholds", output, note)
@@ -207,7 +209,8 @@ def draw_robustness(scores, output, note):
                 chosen["level"].replace("", "none").str.replace(r" ([a-z]+)$", r"\n\1", regex=True)
             )
             look = dict(hue="network", palette=COLOURS, errorbar=("pi", 50), dodge=0.4)
-            look |= dict(markersize=2.5, linewidth=0.9, err_kws={"linewidth": 0.5})
+            look |= dict(markers=[MARKERS[name] for name in chosen["network"].unique()])
+            look |= dict(markersize=3, linewidth=0.9, err_kws={"linewidth": 0.5})
             seaborn.pointplot(chosen.assign(level=level), x="level", y="f1", ax=ax, **look)
             ax.get_legend().remove()
             ax.set(xlabel=label, ylim=(-0.02, 1.03), ylabel="F1")

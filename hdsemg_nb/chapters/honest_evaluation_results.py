@@ -6,10 +6,19 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
-import yaml
 from tqdm import tqdm
 
-from hdsemg_nb import discharges, metrics, paths, results, robustness, segment, tables, train
+from hdsemg_nb import (
+    discharges,
+    metrics,
+    params,
+    paths,
+    results,
+    robustness,
+    segment,
+    tables,
+    train,
+)
 from hdsemg_nb.cbss import MotorUnitFilter, decompose
 from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.decoders import DECODERS, FILTER, Run, architecture
@@ -20,6 +29,7 @@ DATA = ["data", "subject", "mvc"]
 LABELS, WINDOWED, TRUTH = "labels", "labels through windows", "truth"
 FILTER_TRAINS, SEPARATION = f"{FILTER}, to the sample", "blind source separation"
 TOLERANCES_MS = (0.5, 1.0, 2.0)
+PIECE = ("subject", "mvc", "network", "decoder", "trained_at")  # what is computed at once
 LARGEST_LAG_MS = 60.0  # an action potential's centre comes up to so long after its discharge
 SHOWN = ["network", "window", "step", "split", "width", "decay", *results.TRAINING]
 CURVE_POINTS = 40  # of a precision-recall curve
@@ -51,7 +61,7 @@ def compute(asked=()):
     """
     if unknown := set(asked) - set(PARTS):
         raise ValueError(f"unknown parts {sorted(unknown)}; choose of {list(PARTS)}")
-    settings = yaml.safe_load(SETTINGS.read_text())
+    settings = params.read_yaml(SETTINGS)
     for part, (computed, stems) in PARTS.items():
         if part in asked:
             for stem in stems:
@@ -64,8 +74,12 @@ def _path(stem):
 
 
 def _append(stem, table):
+    """Add rows to a file, in place of those that an interrupted call left there."""
     if _path(stem).exists():
-        table = pd.concat([tables.load(_path(stem))[0], table], ignore_index=True)
+        before = tables.load(_path(stem))[0]
+        key = [name for name in PIECE if name in table]
+        again = pd.MultiIndex.from_frame(before[key]).isin(pd.MultiIndex.from_frame(table[key]))
+        table = pd.concat([before[~again], table], ignore_index=True)
     tables.write(table, _path(stem), f"{NOTES[stem]}; {REDUCED}", "%.6g")
 
 

@@ -109,6 +109,8 @@ def draw_bars(ax, cells, runs, x, hue, colours):
     ax.plot(points["at"], points[metric], ms=1.7, **POINT)
     beside, spread = cells["at"] + 0.3 * width, cells["published_sd"]
     ax.errorbar(beside, published, spread, ecolor="k", elinewidth=0.5, zorder=4, **PUBLISHED)
+    if ran["n"].nunique() > 1:
+        _write_numbers(ax, ran)
     for at in never["at"] if len(ran) else []:
         ax.text(at, 0, f" {NOT_RUN}", rotation=90, ha="center", va="bottom", fontsize=4.5)
     if ran.empty:
@@ -121,3 +123,11 @@ def draw_bars(ax, cells, runs, x, hue, colours):
     ax.yaxis.set_major_locator(whole if metric == "n_identified" else fifths)
     ax.set_ylim(0, max(1.05 * top, ax.get_ylim()[1]))  # panels of a row share it
     return top
+
+
+def _write_numbers(ax, ran):
+    """Recordings under each bar: where they differ, bars do not compare."""
+    under = dict(textcoords="offset points", va="top", ha="center", fontsize=4)
+    for at, n in zip(ran["at"], ran["n"], strict=True):
+        ax.annotate(n, (at, 0), (0, -1), **under)
+    ax.tick_params(axis="x", length=0, pad=4.5)

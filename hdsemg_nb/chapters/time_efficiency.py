@@ -219,6 +219,8 @@ def draw_latency(times, step, fs, output, note):
         right.boxplot(wait + ms, positions=[row], whis=(1, 99), **box)
     for window, style in styles.items():
         left.plot([], [], color="k", ls=style, label=f"W = {window}")
+    for network in times["network"].unique():
+        left.plot([], [], color=NETWORK_COLOURS[network], lw=2.5, label=network)
     left.legend(loc="center")
     left.axvline(1000 * step / fs, color="k", lw=0.6, ls=":")
     left.text(1000 * step / fs, 1, f" step, S = {step}", va="bottom", fontsize=6)

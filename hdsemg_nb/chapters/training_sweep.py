@@ -104,6 +104,8 @@ def patience(curves):
 def draw_learning_curves(curves, rows, output, note):
     """Loss and validation F1 by epoch, a column for each network; mean over steps and recordings.
 
+    A curve ends where the first of its trainings ended by its patience.
+
     Parameters
     ----------
     curves : pandas.DataFrame
@@ -115,6 +117,7 @@ def draw_learning_curves(curves, rows, output, note):
     """
     names = scores.shown(rows.drop_duplicates("run")).set_index("run")["network"]
     curves = curves.assign(network=curves["run"].map(names), epoch=curves["epoch"] + 1)
+    curves = _while_all_train(curves)
     networks, size = curves.groupby("network", sort=False), (TWO_COLUMNS, 100 * MM)
     figure, axes = plt.subplots(2, len(networks), figsize=size, sharex=True, squeeze=False)
     windows = scores.GRID["window"]
@@ -130,6 +133,14 @@ def draw_learning_curves(curves, rows, output, note):
         upper.set(title=network, ylabel="Binary cross-entropy")
         lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
     return save(figure, "learning_curves", output, note)
+
+
+def _while_all_train(curves):
+    """Epochs that all trainings of a network and window have: some ended by their patience."""
+    last = curves.groupby(["run", "fold"])["epoch"].transform("max")
+    return curves[
+        curves["epoch"] <= last.groupby([curves["network"], curves["window"]]).transform("min")
+    ]
 
 
 def spot_check(name, n, seed):

@@ -36,7 +36,7 @@ def draw_window_and_step(table, runs, *about):
 
 def draw_intensities(table, runs, *about):
     """Figure 5: as `draw_window_and_step`, one column for each intensity."""
-    line = Line2D([], [], label="mean of the bars", **MEAN)
+    line = Line2D([], [], label="mean of all bars", **MEAN)
     shared = dict(sharex=True, sharey="row")
     return _draw(table, runs, about, [line], rows=len(scores.METRICS), height_mm=160, **shared)
 
@@ -48,7 +48,11 @@ def _draw(table, runs, about, handles, **options):
 
     def draw(ax, cells):
         draw_bars(ax, cells, runs, "window", "step", cells["step"].map(shades))
-        if cells["n"].any() and "all" not in set(cells["mvc"]):
+        if (
+            (cells["n"] > 0).all()
+            and (cells["width"] == 1).all()
+            and "all" not in set(cells["mvc"])
+        ):
             mean = cells["mean"].mean()
             ax.axhline(mean, **MEAN)
             ax.set_title(f"{ax.get_title(loc='left')}: mean {mean:.2f}")

@@ -72,6 +72,8 @@ def _numpy(path):
 def _table(path, fs):
     with open(path, encoding="utf-8-sig") as file:
         lines = [line for _, line in zip(range(2), file, strict=False)]
+    if not lines:
+        raise ValueError("holds no row of numbers")
     separator = next((mark for mark in ";\t," if all(mark in line for line in lines)), r"\s+")
     named = _is_named(lines[0], separator)
     try:
@@ -84,6 +86,8 @@ def _table(path, fs):
     if not isinstance(table.index, pd.RangeIndex):  # of the columns without a name
         has = f"{table.shape[1]} names for {table.shape[1] + table.index.nlevels} columns"
         raise ValueError(f"line 1 has {has}: take out comments, or name every column")
+    if table.empty:
+        raise ValueError("holds no row of numbers")
     if table.iloc[:, -1].isna().all():  # a separator ends each line
         table = table.iloc[:, :-1]
     wrong = [name for name in table if table[name].dtype.kind not in "iuf"]

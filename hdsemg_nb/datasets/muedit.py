@@ -56,8 +56,8 @@ def load_muedit(path, grid=None, subject="", mvc=float("nan")):
         signal = struct(content, "signal", ["data", "fsamp", "coordinates", "IED"])
         grid = chosen(_grid_names(signal), grid)
         emg, layout = _channels(signal, grid)
-        discharges, pnr = _motor_units(content, grid, emg.shape[1])
         fs, muscle = number(signal["fsamp"], "signal.fsamp"), _item(signal, "muscle", grid, "")
+        discharges, pnr = _motor_units(content, grid, emg.shape[1], fs)
         source = f"MUedit file {Path(path).name}, grid {grid}"
         force = force_fields(_beside(signal), emg.shape[1])
         return Recording(emg, fs, discharges, pnr, layout, subject, muscle, mvc, source, **force)
@@ -106,7 +106,7 @@ def _channels(signal, grid):
     return rows[order], Grid(electrodes[order], number(ied, f"signal.IED({grid + 1})"))
 
 
-def _motor_units(content, grid, n_samples):
+def _motor_units(content, grid, n_samples, fs):
     """Discharge times of the motor units of one grid, and their pulse-to-noise ratios."""
     edited = content.get("edition", "")
     is_edited = len(edited) and np.size(edited) and "Dischargetimes" in struct(content, "edition")
@@ -122,5 +122,5 @@ def _motor_units(content, grid, n_samples):
     field = f"{name}.Dischargetimes{{{grid + 1}"
     times = [zero_based(pulses, f"{field},{unit}}}", n_samples) for unit, pulses in units]
     kept = [k for k, found in enumerate(times) if len(found)]  # rows of a cell are equally long
-    pnr = [pulse_to_noise_ratio(trains[k], times[k]) if k < len(trains) else np.nan for k in kept]
-    return [times[k] for k in kept], pnr
+    with_train = {k: pulse_to_noise_ratio(trains[k], times[k], fs) for k in kept if k < len(trains)}
+    return [times[k] for k in kept], [with_train.get(k, np.nan) for k in kept]

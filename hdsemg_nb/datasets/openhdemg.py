@@ -16,7 +16,7 @@ from hdsemg_nb.datasets.matfile import require
 from hdsemg_nb.recording import Grid, Recording
 
 _OURS = "hdsemg_nb"  # column of EXTRAS with what openhdemg has no field for
-_ABOUT = ("subject", "muscle", "source", "force_name")
+_ABOUT = ("subject", "muscle", "source", "force_name", "interpolated")
 
 
 def load_openhdemg(path):
@@ -101,7 +101,8 @@ def _pnr(content, recording, about):
     trains = _field(content, "IPTS", _rows).T
     if trains.shape != (recording.n_motor_units, recording.n_samples):
         return None
-    return list(map(pulse_to_noise_ratio, trains, recording.discharges))
+    pairs = zip(trains, recording.discharges, strict=True)
+    return [pulse_to_noise_ratio(*pair, recording.fs) for pair in pairs]
 
 
 def save_openhdemg(recording, path):
@@ -109,9 +110,9 @@ def save_openhdemg(recording, path):
 
     ACCURACY holds the pulse-to-noise ratios in dB (openhdemg's own files hold silhouettes), so
     that they follow when openhdemg sorts or deletes motor units. EXTRAS holds in one column what
-    openhdemg has no field for: participant, muscle, intensity, source, name of the force and
-    electrode positions. REF_SIGNAL is the force. IPTS is empty, a recording has no pulse trains;
-    IED is NaN without a grid.
+    openhdemg has no field for: participant, muscle, intensity, source, name of the force,
+    interpolated channels and electrode positions. REF_SIGNAL is the force. IPTS is empty, a
+    recording has no pulse trains; IED is NaN without a grid.
 
     Parameters
     ----------

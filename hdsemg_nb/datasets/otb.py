@@ -88,7 +88,8 @@ def load_otb(path, subject="", mvc=float("nan"), grid=None):
         order, layout = _layout(emg_names)
         discharges = [_discharges(*pair) for pair in zip(marks, mark_names, strict=True)]
         known = len(sources) == len(discharges)
-        pnr = list(map(pulse_to_noise_ratio, sources, discharges)) if known else None
+        pairs = zip(sources, discharges, strict=True) if known else ()
+        pnr = [pulse_to_noise_ratio(*pair, fs) for pair in pairs] if known else None
         muscle, source = ", ".join(_muscles(emg_names)), f"OTBiolab+ export {Path(path).name}"
         others = [(*_unit(names[k]), data[:, k]) for k in np.flatnonzero(kinds == "other")]
         about = force_fields(others, len(data)) | dict(subject=subject, muscle=muscle, mvc=mvc)

@@ -70,8 +70,9 @@ def save_mat(recording, path):
 
     Variables: emg (channels x samples, single, uV), fs (Hz), discharges (cell, one row of sample
     numbers counted from 1 for each motor unit), pnr (dB), force (1 x samples) and force_name, grid
-    (struct with electrodes, row and column of each channel counted from 1, and ied_mm), subject,
-    muscle, mvc (% MVC), source. What a recording lacks is empty.
+    (struct with electrodes, row and column of each channel counted from 1, and ied_mm),
+    interpolated (cell, one row for each such channel: its number from 1, then those whose mean it
+    is), subject, muscle, mvc (% MVC), source. What a recording lacks is empty.
 
     Parameters
     ----------
@@ -80,11 +81,10 @@ def save_mat(recording, path):
         Written whole or not at all.
     """
     grid = recording.grid
-    trains = np.empty((1, recording.n_motor_units), dtype=object)
-    for unit, times in enumerate(recording.discharges):
-        trains[0, unit] = times[np.newaxis] + 1.0
+    pairs = [np.array([one, *others]) for one, others in recording.interpolated]
     content = {name: getattr(recording, name) for name in ("subject", "muscle", "source")}
-    content |= dict(emg=recording.emg, fs=recording.fs, discharges=trains, mvc=recording.mvc)
+    content |= dict(emg=recording.emg, fs=recording.fs, mvc=recording.mvc)
+    content |= dict(discharges=_cell(recording.discharges), interpolated=_cell(pairs))
     content |= dict(pnr=recording.pnr, force_name=recording.force_name, force=[], grid=[])
     if recording.force is not None:
         content["force"] = recording.force
@@ -93,6 +93,14 @@ def save_mat(recording, path):
     packed = io.BytesIO()
     scipy.io.savemat(packed, content, oned_as="row")  # EMG hardly packs, and slowly
     paths.write_whole(Path(path), packed.getvalue())
+
+
+def _cell(rows):
+    """Rows of numbers from 0 as a MATLAB cell of numbers from 1."""
+    cell = np.empty((1, len(rows)), dtype=object)
+    for k, row in enumerate(rows):
+        cell[0, k] = row[np.newaxis] + 1.0
+    return cell
 
 
 def load_mat(path):
@@ -126,6 +134,10 @@ def load_mat(path):
         for name in ("pnr", "force"):
             about[name] = numbers(content.get(name, np.empty(0)), name).ravel()
             about[name] = about[name] if about[name].size else None
+        pairs = [
+            numbers(x, "interpolated") - 1 for x in cells(content.get("interpolated", np.empty(0)))
+        ]
+        about["interpolated"] = [(pair.flat[0], pair.flat[1:]) for pair in pairs]
         if "mvc" in content:
             about["mvc"] = number(content["mvc"], "mvc")
         if isinstance(grid := content.get("grid"), dict):
@@ -145,7 +157,8 @@ def save_bids(recording, folder, task="isometric", format="bdf"):
     to participants.tsv. Each channel is scaled to its own range, rounded up to whole units: values
     come back within half a step, range / 2^24 or with "edf" range / 2^16. What BIDS has no place
     for is lost: pulse-to-noise ratios, an intensity that is no whole number, the source, a motor
-    unit without discharges (those after it are numbered anew when they are read). Required
+    unit without discharges (those after it are numbered anew when they are read). Interpolated
+    channels are marked as bad, and interpolated again when they are read. Required
     fields of emg.json that a recording does not tell are "n/a".
 
     Parameters
@@ -254,9 +267,11 @@ def _channels(recording):
     table = pd.DataFrame({"name": names, "type": "EMG", "units": "uV", "description": ""})
     electrodes = [f"E{k}" for k in range(1, len(names) + 1)] if recording.grid is not None else ""
     table = table.assign(signal_electrode=electrodes, group="grid1", target_muscle=recording.muscle)
+    bad = np.isin(range(len(names)), [one for one, _ in recording.interpolated])
+    table["status"] = np.where(bad, "bad", "good")
     if recording.force is not None:
         name, unit = _force(recording)
-        table.loc[len(table)] = ["force", "MISC", unit, name, "", "", ""]
+        table.loc[len(table)] = ["force", "MISC", unit, name, "", "", "", "good"]
     return table
 
 

@@ -21,7 +21,7 @@ def build_model(network, window, n_motor_units, n_channels=64, **own):
     Parameters
     ----------
     network : str
-        Name of a network in `DECODERS`.
+        One of `NETWORKS`.
     window : int
         Window W in samples.
     n_motor_units, n_channels : int
@@ -40,4 +40,6 @@ def build_model(network, window, n_motor_units, n_channels=64, **own):
         For an unknown name or a size the network cannot take.
     """
     run = Run(network, window, step=1, **own)
+    if network not in NETWORKS:
+        raise ValueError(f"network={network!r} must be one of {list(NETWORKS)}")
     return DECODERS[network].build(run, n_motor_units, n_channels)

@@ -20,7 +20,7 @@ from hdsemg_nb.decoders.detector import (
     PeakDetector,
     candidates,
 )
-from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names
+from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names, warn_of_rate
 
 LARGEST_AHEAD = 10  # samples of lag ahead at most, at 2048 Hz; back as far as the filter's
 NEAR = 5  # samples from a mark to the peak that is its discharge
@@ -130,6 +130,7 @@ class AdaptiveNet:
     def fit(cls, recording, run, starts, fold, progress=None):
         """Fit on one fold, for `engine.finish`; returns a `FittedAdaptiveNet`."""
         yield from ()
+        warn_of_rate(recording.fs, "adaptive MUF-Net")
         train, val = (
             segment.covered_samples(starts[part], run.window, recording.n_samples)
             for part in (fold.train, fold.val)

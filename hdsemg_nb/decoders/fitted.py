@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from hdsemg_nb import segment
+from hdsemg_nb.cbss.covariance import oversampling
 from hdsemg_nb.cbss.filter import peaks
 from hdsemg_nb.signal_check import interpolate
 
@@ -101,6 +102,13 @@ def _numbered(n_channels):
     return [f"channel {k}" for k in range(n_channels)]
 
 
+def warn_of_rate(fs, of):
+    """Warn that a decoder with sizes in samples, made for about 2048 Hz, is given much more."""
+    if oversampling(fs) > 1:
+        few = f"{of} sees a fixed number of samples, made for about 2048 Hz: at {fs:g} Hz too short"
+        warnings.warn(f"{few} a time, motor units are missed; resample the recording", stacklevel=3)
+
+
 def decode_every_sample(predict, emg, run, offsets, fs):
     """Discharge times from windows that start at every sample.
 
@@ -142,8 +150,8 @@ def to_the_sample(probabilities, first, length, threshold, fs):
 
     At each sample stands the mean probability of the labels that hold it: of a discharge all of
     them do, so it rises to the discharge and falls behind it. Its peaks are the discharges. Where
-    not all of these labels lie in the signal, in the first and the last `length` samples, the peak
-    would be elsewhere: nothing is found there.
+    not all of these labels lie in the signal, before sample `first` + `length` - 1 and as long at
+    its end, the peak would be elsewhere: nothing is found there.
 
     Parameters
     ----------

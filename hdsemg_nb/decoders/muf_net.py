@@ -9,6 +9,7 @@ from torch import nn
 from hdsemg_nb import segment
 from hdsemg_nb.cbss import filter_bank
 from hdsemg_nb.cbss.moves import move_matrices
+from hdsemg_nb.decoders.fitted import warn_of_rate
 from hdsemg_nb.decoders.network import Network
 
 N_LAGS = 16  # samples of the filters
@@ -163,6 +164,7 @@ class MUFNet(Network):
 
     def prepare(self, recording, run, starts, fold, mask, normalisation):
         """Fit the filters it starts from; their lags are the offsets of the labels."""
+        warn_of_rate(recording.fs, "MUF-Net")
         filters, lags = fit_filters(recording, mask, normalisation, self.without)
         positive = segment.run_labels(recording, run, starts, lags)[fold.train].mean(axis=0)
         self.initialise(filters, positive, shift_matrices(recording.grid, normalisation))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hdsemg_nb.cbss.filter import TOO_SMALL
 from hdsemg_nb.discharges import REFRACTORY_MS
 from hdsemg_nb.signal_check import interpolate
 
@@ -12,7 +13,6 @@ MOST_BAD = 0.1  # share of the channels that can be replaced in a window
 # equal samples in a row: never in 12 min of sound 64-channel recordings at 2048 Hz
 FLAT_MS, FLAT_SAMPLES = 3, 6  # so long and so many
 TOO_LARGE = 10  # times the largest training sample of the channel
-TOO_SMALL = 1 / 200  # of the typical training window: rest is 1 / 20 of it, a signal in mV 1 / 1000
 LARGEST_JUMP_S = 1.0  # of the sample counter
 CLOCK_SPAN_S = 10.0  # over which samples are counted against time stamps
 

@@ -77,7 +77,7 @@ def prepared(to):
     return RUNS[Path(to).suffix]
 
 
-def calibrate(recording, to, run=None, progress=True):
+def calibrate(recording, to, progress=True):
     """Find motor units in a recording, train a decoder for them and export it.
 
     Parameters
@@ -85,9 +85,8 @@ def calibrate(recording, to, run=None, progress=True):
     recording : recording.Recording
         Its discharges, if any, are not looked at.
     to : str or pathlib.Path
-        The exported decoder; its folder is made.
-    run : decoders.Run, optional
-        Default: adaptive MUF-Net for a file `*.npz`, MUF-Net for `*.onnx`.
+        The exported decoder: adaptive MUF-Net for a file `*.npz`, MUF-Net for `*.onnx`; its folder
+        is made.
     progress : bool
         Show a progress bar.
 
@@ -108,11 +107,10 @@ def calibrate(recording, to, run=None, progress=True):
     UserWarning
         When there are more than `MOST_FOLLOWED` channels for a decoder that follows the signal.
     """
-    run = run or prepared(to)
+    run = prepared(to)  # before minutes of work
     if run.network in FOLLOWING and recording.n_channels > MOST_FOLLOWED:
         late = f"{recording.n_channels} channels: new filters may not be ready in time"
         warnings.warn(f"{late}; *.onnx trains MUF-Net, which keeps its filters", stacklevel=2)
-    paths.made(Path(to).parent)  # before minutes of work
     found = cbss.decompose(recording, progress=progress)
     latency.export(train.fit(found.recording, run, progress=progress), to)
     return found.quality
