@@ -223,7 +223,7 @@ def draw_conditions(table, output, note):
     figure, axes = plt.subplots(1, 3, figsize=size, sharex=True, sharey=True)
     found = table[table["network"] == "ML-DCNN"]
     for ax, window in zip(axes, windows, strict=True):
-        ax.set_title(f"W = {window}")
+        ax.set_title(f"ML-DCNN, W = {window}")
         for y, setting in enumerate(rows):
             here = found[(found["setting"] == setting) & (found["window"] == window)]
             _draw_arrow(ax, y, here)

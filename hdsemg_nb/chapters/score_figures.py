@@ -117,6 +117,7 @@ def draw_bars(ax, cells, runs, x, hue, colours):
         ax.text(0.5, 0.5, NOT_RUN, transform=ax.transAxes, ha="center")
     ax.set_xticks(range(group.max() + 1), cells[x].unique())
     ax.set_xlim(-0.6, group.max() + 0.6)
+    ax.tick_params(axis="x", length=0, pad=5)
     ends = [cells["mean"] + cells["sd"].fillna(0), published + spread.fillna(0), points[metric]]
     top = float(np.nanmax([1.0, *pd.concat(ends)]))
     fifths, whole = FixedLocator(np.linspace(0, 1, 6)), MaxNLocator(5, integer=True)
@@ -130,4 +131,3 @@ def _write_numbers(ax, ran):
     under = dict(textcoords="offset points", va="top", ha="center", fontsize=4)
     for at, n in zip(ran["at"], ran["n"], strict=True):
         ax.annotate(n, (at, 0), (0, -1), **under)
-    ax.tick_params(axis="x", length=0, pad=4.5)
