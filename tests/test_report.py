@@ -121,6 +121,18 @@ def test_pairs_are_counted_for_each_kind_of_blocks(project):
         assert f"{(rows == 'agrees').sum()} of {len(rows)} pairs agree over {over}" in text
 
 
+def test_pairs_that_are_not_there_yet_leave_the_verdict_open(project):
+    file = project / "tables/table_07_pairs.csv"
+    pairs = tables.load(file)[0].assign(agrees="agrees")
+    table = tables.load(project / "tables/table_07.csv")[0]
+    table = table.assign(published_mean=table["mean"], difference=0.0)
+    tables.save(table, "table_07", "out", NOTE)
+    for missing, verdict in (([], "agrees"), ([0], "agrees so far")):
+        pairs.loc[missing, "agrees"] = scores.NOT_RUN
+        tables.save(pairs, "table_07_pairs", "out", NOTE)
+        assert items().loc["Table 7", "agrees"] == verdict
+
+
 def test_report_as_markdown_and_html(project):
     trends = {"trend": ["T1"], "ours": [None], "missing": ["a < b | c"]}
     tables.save(pd.DataFrame(trends), "trends", "out", NOTE)

@@ -13,6 +13,7 @@ import pandas as pd
 from hdsemg_nb import paths, tables
 from hdsemg_nb.chapters import published
 from hdsemg_nb.chapters.published import NOT_GIVEN
+from hdsemg_nb.chapters.scores import NOT_RUN
 
 TITLE = "Reproduction of Ma et al. 2025 (DOI 10.1186/s12984-025-01639-3)"
 RULE = (
@@ -48,10 +49,10 @@ def reproduction(output):
     Returns
     -------
     pandas.DataFrame
-        item, shows, file, data, agrees ("agrees", "agrees so far" where published means are not in
-        the results yet, "nothing to compare yet" where none is, "in part", "does not", "nothing to
-        compare", "not judged" for times), by_how_much, problem (what is wrong with the files;
-        mostly empty).
+        item, shows, file, data, agrees ("agrees", "agrees so far" where published means or pairs
+        are not in the results yet, "nothing to compare yet" where none is, "in part", "does not",
+        "nothing to compare", "not judged" for times), by_how_much, problem (what is wrong with the
+        files; mostly empty).
     """
     rows = []
     for stem, shows, numbers in published.items().itertuples(index=False):
@@ -81,7 +82,9 @@ def _compared(output, numbers):
         return note, "not judged", f"measured on another device; {texts[1]}"
     pairs = file.with_name(f"{numbers}_pairs.csv")
     if pairs.exists():
-        judged = _as_published(tables.load(pairs)[0]).query("agrees in ['agrees', 'does not']")
+        every = _as_published(tables.load(pairs)[0])
+        judged = every[every["agrees"].isin(["agrees", "does not"])]
+        lacking += (every["agrees"] == NOT_RUN).sum()
         for over, rows in judged.groupby("blocks", sort=False):
             same = rows["agrees"] == "agrees"
             agree += [*same]
