@@ -57,7 +57,10 @@ def connect(workers=0, scheduler=""):
         if not scheduler:
             number = workers or (ON_A_GPU if torch.cuda.is_available() else CPU_COUNT)
             scheduler = LocalCluster(
-                n_workers=number, threads_per_worker=1, memory_limit=0, dashboard_address=None
+                n_workers=number,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address="127.0.0.1:0",
             )
             stack.enter_context(scheduler)
         yield stack.enter_context(Client(scheduler))

@@ -118,7 +118,7 @@ def test_a_new_decoder_is_a_file_and_an_entry(planted, tmp_path, monkeypatch):
     recording = planted.crop(0, 3)
     run = Run("recurrent", 20, 20, epochs=2, tested_folds=1, learning_rate=1e-2, split="blocked")
     counts = cross_validate(recording, run, False).counts
-    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as here:
+    with LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as here:
         address = here.scheduler_address
         table = sweep.run([recording], [run], tmp_path, scheduler=address, progress=False)
     np.testing.assert_array_equal(table[counts.columns], counts)

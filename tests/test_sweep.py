@@ -34,7 +34,7 @@ RUNS = [dataclasses.replace(RUN, seed=seed) for seed in range(4)]
 def workers():
     """Two worker processes for all tests, which is quicker than two for each."""
     with patch.dict(os.environ):  # where it leaves what its workers get
-        processes = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        processes = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with processes:
         yield processes
 
