@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.signal import welch
 
-FLAT_MS, FLAT_SAMPLES = 3.0, 5  # equal for so long, both; sound channels have not been seen to
+# equal samples in a row: never in 12 min of sound 64-channel recordings at 2048 Hz
+FLAT_MS, FLAT_SAMPLES = 3.0, 6  # so long and so many
 LARGEST_FLAT = 0.01  # share of the time that a channel may be flat
 LARGEST_CLIPPED = 1e-3  # share of the samples at the largest or smallest value of the channel
 LEAST_RMS, LARGEST_RMS = 0.05, 5.0  # of the channels' median
@@ -107,10 +108,14 @@ def _line(f, power, frequency):
     return np.maximum(power[:, within].sum(axis=1) - rest, 0)
 
 
+def flat_samples(fs):
+    """Equal samples in a row from which a channel stands still, at a sampling frequency in Hz."""
+    return max(FLAT_SAMPLES, round(FLAT_MS * fs / 1000))
+
+
 def _flat_share(recording):
     """Share of the time in which a channel keeps its value for `FLAT_MS` or longer."""
-    n = max(FLAT_SAMPLES, round(FLAT_MS * recording.fs / 1000))
-    shares = []
+    n, shares = flat_samples(recording.fs), []
     for channel in recording.emg:
         changes = np.flatnonzero(np.diff(channel, prepend=np.nan, append=np.nan) != 0)
         lengths = np.diff(changes)

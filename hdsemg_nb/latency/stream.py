@@ -7,11 +7,9 @@ import numpy as np
 
 from hdsemg_nb.cbss.filter import TOO_SMALL
 from hdsemg_nb.discharges import REFRACTORY_MS
-from hdsemg_nb.signal_check import interpolate
+from hdsemg_nb.signal_check import flat_samples, interpolate
 
 MOST_BAD = 0.1  # share of the channels that can be replaced in a window
-# equal samples in a row: never in 12 min of sound 64-channel recordings at 2048 Hz
-FLAT_MS, FLAT_SAMPLES = 3, 6  # so long and so many
 TOO_LARGE = 10  # times the largest training sample of the channel
 LARGEST_JUMP_S = 1.0  # of the sample counter
 CLOCK_SPAN_S = 10.0  # over which samples are counted against time stamps
@@ -79,7 +77,7 @@ class CheckedStream:
         self.decoder, self.jitter = decoder, jitter
         self.used = np.ones(len(decoder.channels), dtype=bool)  # channels that are checked
         self.n_samples = 0  # received so far
-        self._flat = max(FLAT_SAMPLES, round(FLAT_MS * fs / 1000))
+        self._flat = flat_samples(fs)
         # the last window and the samples before it with which its first can be flat; each sample is
         # written twice, so that every window is one slice of the ring
         self._length = longest + self._flat - 1
