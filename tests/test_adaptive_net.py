@@ -6,7 +6,7 @@ import torch
 
 from hdsemg_nb import segment, train
 from hdsemg_nb.cbss.adaptive_stream import first_come
-from hdsemg_nb.decoders import STREAMED, Run
+from hdsemg_nb.decoders import ADAPTIVE, STREAMED, Run
 from hdsemg_nb.decoders.detector import SEEN_AHEAD, SEEN_BACK, Detector, candidates
 from hdsemg_nb.discharges import match_discharges
 
@@ -80,6 +80,14 @@ def test_a_decision_waits_for_no_more_than_its_look_ahead(planted, fitted):
             assert (times >= k - one.look_ahead - 1).all()
             latest = max(latest, *times) if len(times) else latest
     assert latest > 7000
+
+
+def test_the_look_ahead_of_the_adaptive_filter_is_that_of_its_stream(planted):
+    fitted = train.fit(planted, Run(ADAPTIVE, 40, 20))
+    stream = fitted.stream(adapting=False)
+    for k in range(0, 4000, 16):
+        stream.push(planted.emg[:, k : k + 16])
+        assert stream.decided == max(0, k + 16 - fitted.look_ahead)
 
 
 def test_candidates_are_seen_as_they_stand_in_the_sources(planted, fitted):

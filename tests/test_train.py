@@ -267,6 +267,20 @@ def test_trains_on_a_gpu(planted):
     assert next(model.parameters()).is_cuda and np.isfinite(history["val_loss"]).all()
 
 
+def test_the_filter_waits_for_no_more_than_its_look_ahead(two_units):
+    fitted, changed = train.fit(two_units, Run(FILTER, 40, 20)), [False, False]
+    whole = fitted.decode(two_units.emg)
+    for known in range(2000, 2400, 3):
+        emg = two_units.emg[:, :known]
+        loud = np.concatenate([emg, 40 * two_units.emg[:, : fitted.filter.n_lags]], axis=1)
+        for k, less in enumerate((0, refractory(fitted.fs))):  # as much less is too little
+            early = known - 1 - fitted.look_ahead + less
+            for ours, theirs in zip(whole, fitted.decode(loud), strict=True):
+                same = ours[ours <= early].tolist() == theirs[theirs <= early].tolist()
+                changed[k] |= not same
+    assert changed == [False, True]
+
+
 def test_decoding_to_the_sample_waits_for_no_more_than_its_look_ahead(trained, two_units):
     emg, ahead = two_units.emg[:, :900], trained.look_ahead
     whole, changed = trained.decode(emg), False

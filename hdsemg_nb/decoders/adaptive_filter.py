@@ -14,6 +14,11 @@ class FittedAdaptiveFilter(FittedFilter):
         now = self.filter.adapt(emg)
         return now.filter.decode(emg), np.flatnonzero(now.lost).tolist()
 
+    @property
+    def look_ahead(self):
+        """Samples after a discharge that its decision needs: none beside a higher one."""
+        return self._seen_ahead + self.filter.rest
+
     def stream(self, adapting=True):
         """A `cbss.AdaptiveStream`."""
         return AdaptiveStream(self.filter, adapting)

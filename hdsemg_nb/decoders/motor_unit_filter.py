@@ -47,9 +47,13 @@ class FittedFilter(FittedDecoder):
 
     @property
     def look_ahead(self):
-        """Samples after a discharge that its decision needs."""
-        lag = int(self.filter.lags_.max())
-        return lag + self.filter.n_lags // 2 + refractory(self.fs)
+        """Samples after a discharge that its decision needs: one that shows a higher peak."""
+        return self._seen_ahead + refractory(self.fs)
+
+    @property
+    def _seen_ahead(self):
+        """Samples after a discharge that the filters see."""
+        return int(self.filter.lags_.max()) + self.filter.n_lags // 2 - 1
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
