@@ -48,7 +48,7 @@ def test_window_and_step_over_all_intensities_and_by_intensity(runs, drawn_figur
         "Sensitivity (0 to 1)"
     )]  # fmt: skip
     legend = [text.get_text() for text in apart.legends[0].get_texts()]
-    assert legend == ["S = 10", "S = 50", "mean, where all bars are there", "one recording (n = 2)",
+    assert legend == ["S = 10", "S = 50", "mean of all bars", "one recording (n = 2)",
                       "published mean ± SD"]  # fmt: skip
 
 

@@ -221,7 +221,8 @@ def draw_latency(times, step, fs, output, note):
         left.plot([], [], color="k", ls=style, label=f"W = {window}")
     for network in times["network"].unique():
         left.plot([], [], color=NETWORK_COLOURS[network], lw=2.5, label=network)
-    left.legend(loc="center")
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper left", ncols=len(handles[0]))
     left.axvline(1000 * step / fs, color="k", lw=0.6, ls=":")
     left.text(1000 * step / fs, 1, f" step, S = {step}", va="bottom", fontsize=6)
     left.set(xscale="log", ylim=(0, 1.1), title="a  Prediction")

@@ -36,7 +36,7 @@ def draw_window_and_step(table, runs, *about):
 
 def draw_intensities(table, runs, *about):
     """Figure 5: as `draw_window_and_step`, one column for each intensity."""
-    line = Line2D([], [], label="mean, where all bars are there", **MEAN)
+    line = Line2D([], [], label="mean of all bars", **MEAN)
     shared = dict(sharex=True, sharey="row")
     return _draw(table, runs, about, [line], rows=len(scores.METRICS), height_mm=160, **shared)
 
