@@ -221,11 +221,12 @@ def test_a_decoder_without_training_tells_nothing_of_the_time_of_others(two, tmp
         for group in groups:
             future = submit(group, None)
             begun.append(future is not None)
+            time.sleep(0.05)
             yield group, SimpleNamespace(exception=lambda: OSError("not computed"))
 
     client = SimpleNamespace(submit=lambda *args, **options: 1)
     with patch.object(sweep.cluster, "compute", in_turns):
-        sweep._compute(client, two, works_of, False, time.monotonic() + 600)
+        sweep._compute(client, two, works_of, False, time.monotonic() + 10)
     assert begun == [True, True]
 
 
