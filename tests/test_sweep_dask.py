@@ -116,9 +116,9 @@ def test_the_environment_of_the_workers_stays_theirs():
 
 
 def test_without_workers_it_waits_in_peace(monkeypatch):
-    pauses = []
-    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": workers})
-    workers = {}
+    pauses, workers = [], {}
+    asked = iter([{"workers": workers}] * 3)  # and not again and again
+    client = SimpleNamespace(scheduler_info=lambda n_workers: next(asked))
 
     def come(seconds):
         pauses.append(seconds)
