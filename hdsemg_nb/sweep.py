@@ -230,9 +230,10 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     where = one.folder, workers, scheduler, True, before[one.results], minutes
     _carry_out(recordings, asked, *where)
     folder = Path(to or one.results.parent)
-    for file, table_of in [(one.curves, results.histories), (one.results, results.counts)]:
-        known = committed(file, merged) if file else None  # again: others may have written
-        table = _with_others(gather(works, known, table_of), known) if file else pd.DataFrame()
+    tables_of = {one.curves: results.histories, one.results: results.counts}
+    for file in filter(None, tables_of):
+        known = committed(file, merged)  # again: another study may have written meanwhile
+        table = _with_others(gather(works, known, tables_of[file]), known)
         if table.empty:
             continue
         if any(names.values()):

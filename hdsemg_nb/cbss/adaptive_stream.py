@@ -63,7 +63,7 @@ class AdaptiveStream:
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
         self._flat, self._sound = round(FLAT_S * fs), round(SOUND_S * fs)
         self._delay = round(DELAY_S * fs)
-        self._filtered = int(max(0, adaptive.lags_.max() + adaptive.n_lags // 2 - 1))
+        self._filtered = max(0, adaptive.seen_ahead)
         self._ahead = self._filtered + self.detector.ahead
         self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
         self.reset()

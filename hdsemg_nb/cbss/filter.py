@@ -140,6 +140,11 @@ class MotorUnitFilter:
         return self
 
     @property
+    def seen_ahead(self):
+        """Samples after a discharge that the filters see, at most."""
+        return int(self.lags_.max()) + self.n_lags // 2 - 1
+
+    @property
     def n_macs(self):
         """Multiply-accumulates for each sample."""
         return self.weights_.size

@@ -48,11 +48,8 @@ def _draw(table, runs, about, handles, **options):
 
     def draw(ax, cells):
         draw_bars(ax, cells, runs, "window", "step", cells["step"].map(shades))
-        if (
-            (cells["n"] > 0).all()
-            and (cells["width"] == 1).all()
-            and "all" not in set(cells["mvc"])
-        ):
+        there = (cells["n"] > 0) & (cells["width"] == 1) & (cells["mvc"] != "all")
+        if there.all():
             mean = cells["mean"].mean()
             ax.axhline(mean, **MEAN)
             ax.set_title(f"{ax.get_title(loc='left')}: mean {mean:.2f}")

@@ -134,10 +134,9 @@ def load_mat(path):
         for name in ("pnr", "force"):
             about[name] = numbers(content.get(name, np.empty(0)), name).ravel()
             about[name] = about[name] if about[name].size else None
-        pairs = [
-            numbers(x, "interpolated") - 1 for x in cells(content.get("interpolated", np.empty(0)))
-        ]
-        about["interpolated"] = [(pair.flat[0], pair.flat[1:]) for pair in pairs]
+        rows = cells(content.get("interpolated", np.empty(0)))
+        rows = [numbers(row, "interpolated").ravel() - 1 for row in rows]
+        about["interpolated"] = [(one, others) for one, *others in rows]
         if "mvc" in content:
             about["mvc"] = number(content["mvc"], "mvc")
         if isinstance(grid := content.get("grid"), dict):

@@ -17,7 +17,7 @@ class FittedAdaptiveFilter(FittedFilter):
     @property
     def look_ahead(self):
         """Samples after a discharge that its decision needs: none beside a higher one."""
-        return self._seen_ahead + self.filter.rest
+        return self.filter.seen_ahead + self.filter.rest
 
     def stream(self, adapting=True):
         """A `cbss.AdaptiveStream`."""

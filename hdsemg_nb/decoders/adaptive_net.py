@@ -105,7 +105,7 @@ class FittedAdaptiveNet(FittedDecoder):
     @property
     def look_ahead(self):
         """Samples after a discharge that its decision needs."""
-        return int(self.filter.lags_.max()) + self.filter.n_lags // 2 - 1 + SEEN_AHEAD
+        return self.filter.seen_ahead + SEEN_AHEAD
 
 
 class AdaptiveNet:

@@ -48,12 +48,7 @@ class FittedFilter(FittedDecoder):
     @property
     def look_ahead(self):
         """Samples after a discharge that its decision needs: one that shows a higher peak."""
-        return self._seen_ahead + refractory(self.fs)
-
-    @property
-    def _seen_ahead(self):
-        """Samples after a discharge that the filters see."""
-        return int(self.filter.lags_.max()) + self.filter.n_lags // 2 - 1
+        return self.filter.seen_ahead + refractory(self.fs)
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
