@@ -134,7 +134,7 @@ def training(model, emg, starts, targets, fold, run, progress=None):
         tp, fp, fn = found * truth, found * (1 - truth), (1 - found) * truth
         hits.copy_(torch.stack([x.sum(0) for x in (tp, fp, fn)]))
 
-    history, lowest, highest = [], _Best(model), _Best(model)
+    history, lowest, highest = [], Best(model), Best(model)
     for epoch in range(run.epochs):
         began = perf_counter()
         total.zero_()
@@ -154,14 +154,8 @@ def training(model, emg, starts, targets, fold, run, progress=None):
             progress.update()
         if run.patience and epoch - lowest.epoch >= run.patience:
             break
-    if lowest.weights is None:
-        raise FloatingPointError(
-            "the validation loss was never finite; check the normalisation and "
-            f"learning_rate={run.learning_rate}"
-        )
-    model.load_state_dict(lowest.weights)
+    lowest.restore(run)
     adam.zero_grad()  # a compiled twin lives until the next garbage collection: not its gradients
-    model.eval()
     columns = ["epoch", "train_loss", "val_loss", "val_f1", "seconds"]
     return pd.DataFrame(history, columns=columns), highest.weights
 
@@ -172,16 +166,27 @@ def _mean_f1(counts):
     return np.nansum(f1) / max(1, np.isfinite(f1).sum())
 
 
-class _Best:
+class Best:
     """The weights of the epoch with the highest score so far."""
 
     def __init__(self, model):
         self.model, self.score, self.epoch, self.weights = model, -np.inf, 0, None
 
     def offer(self, epoch, score):
+        """The weights of the model now and their score."""
         if score > self.score:
             self.score, self.epoch = score, epoch
             self.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def restore(self, run):
+        """Evaluate by these weights; FloatingPointError when no loss that was offered is finite."""
+        if self.weights is None:
+            raise FloatingPointError(
+                "the validation loss was never finite; check the normalisation and "
+                f"learning_rate={run.learning_rate}"
+            )
+        self.model.load_state_dict(self.weights)
+        self.model.eval()
 
 
 def predict(model, emg, starts, window, bf16=None):

@@ -1,10 +1,11 @@
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 import torch
 
-from hdsemg_nb import segment, train
+from hdsemg_nb import results, segment, train
 from hdsemg_nb.cbss.adaptive_stream import first_come
 from hdsemg_nb.decoders import ADAPTIVE, STREAMED, Run
 from hdsemg_nb.decoders.detector import SEEN_AHEAD, SEEN_BACK, Detector, candidates
@@ -123,3 +124,23 @@ def test_the_detector_computes_what_was_trained(planted, fitted):
     model.load_state_dict(weights)
     expected = model(*(torch.from_numpy(part) for part in found)).detach()
     np.testing.assert_allclose(one.detector.logits(found), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_discharge_to_validate_on_the_threshold_stays(planted):
+    run = dataclasses.replace(RUN, epochs=6, tested_folds=1)
+    (fold,) = segment.cut(planted, run)[1]
+    first, last = 20 * fold.val.min() - 40, 20 * fold.val.max() + 80
+    emg = planted.emg.copy()
+    emg[:, first:last] = np.random.default_rng(0).normal(0, 3, (16, last - first))
+    active = [times[(times < first - 20) | (times > last + 20)] for times in planted.discharges]
+    silent = dataclasses.replace(planted, emg=emg, discharges=active)
+    (found,) = results.compute([silent], run)
+    assert len(results.counts({"run": found})) == 3 and set(found["history"]["val_f1"]) == {0}
+    counts = np.sum([found["counts"][name] for name in ("tp", "fp", "fn")], axis=1)
+    assert counts[0] > 0.8 * counts.sum(), counts
+
+
+def test_a_loss_that_is_not_finite_is_an_error(planted):
+    run = dataclasses.replace(RUN, learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match=r"never finite.*learning_rate=1e\+30"):
+        train.fit(planted, run)

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from hdsemg_nb import metrics, segment
+from hdsemg_nb import engine, metrics, segment
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
 from hdsemg_nb.cbss.adaptive_stream import first_come
 from hdsemg_nb.cbss.covariance import oversampling
@@ -115,8 +115,8 @@ class AdaptiveNet:
     moment (`AdaptiveFilter`); the detector stays as trained. It is trained on the sources of the
     training signal with noise of several levels, filtered as the adaptive filter would for that
     noise. The weights of the lowest validation loss are kept, and the outputs moved so that the
-    threshold is that of the highest F1 on the validation candidates. Of `Run` it uses epochs,
-    learning_rate, weight_decay, decay, threshold and seed.
+    threshold is that of the highest F1 on the validation candidates, if discharges are among them.
+    Of `Run` it uses epochs, learning_rate, weight_decay, decay, threshold and seed.
     """
 
     own = ()
@@ -194,7 +194,7 @@ def _train(model, train, val, run, progress):
     """Train a detector in place; returns the history."""
     adam = torch.optim.AdamW(model.parameters(), run.learning_rate, weight_decay=run.weight_decay)
     half = torch.optim.lr_scheduler.CosineAnnealingLR(adam, run.epochs)
-    lowest, history = (np.inf, model.state_dict()), []
+    lowest, history = engine.Best(model), []
     for epoch in range(run.epochs):
         began, total = perf_counter(), 0.0
         model.train()
@@ -208,13 +208,12 @@ def _train(model, train, val, run, progress):
             half.step()
         losses = (total / max(1, len(train[1])), *_validated(model, val, run.threshold))
         history.append((epoch, *losses, perf_counter() - began))
-        if losses[1] < lowest[0]:
-            lowest = losses[1], {k: v.clone() for k, v in model.state_dict().items()}
+        lowest.offer(epoch, -losses[1])
         if progress is not None:
             progress.update()
-    model.load_state_dict(lowest[1])
-    model.eval()
-    _centre(model, val, run.threshold)
+    lowest.restore(run)
+    if val[1].any():  # else nothing tells where the threshold should be
+        _centre(model, val, run.threshold)
     return pd.DataFrame(history, columns=["epoch", "train_loss", "val_loss", "val_f1", "seconds"])
 
 
@@ -223,16 +222,16 @@ def _centre(model, val, threshold):
     """Move the outputs so that the threshold is that of the highest F1 on the validation."""
     logits, order = model(*val[0]).sort(descending=True)
     tp, found = val[1][order].cumsum(0), torch.arange(1, len(logits) + 1)
-    if len(logits):
-        best = logits[(2 * tp / (found + val[1].sum())).argmax()]
-        model.bias += np.log(threshold / (1 - threshold)) - best
+    best = logits[(2 * tp / (found + val[1].sum())).argmax()]
+    model.bias += np.log(threshold / (1 - threshold)) - best
 
 
 @torch.inference_mode()
 def _validated(model, val, threshold):
-    """Loss and F1 over all candidates."""
+    """Loss and F1 over all candidates; F1 is 0 where there is no discharge, nor one found."""
     model.eval()
     logits, truth = model(*val[0]), val[1]
     found = torch.sigmoid(logits) >= threshold
     tp, fp, fn = (found * truth).sum(), (found * (1 - truth)).sum(), (~found * truth).sum()
-    return cross_entropy(logits, truth).item(), float(metrics.scores(tp, fp, fn).f1)
+    f1 = np.nan_to_num(metrics.scores(tp, fp, fn).f1)
+    return cross_entropy(logits, truth).item(), float(f1)
