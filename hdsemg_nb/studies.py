@@ -11,7 +11,10 @@ from hdsemg_nb.datasets import load_recordings
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.recordings import Recordings
 
-FIELDS = ["note", "recordings", "results"]
+KINDS = {  # of what stands in a study and in its settings
+    "note": str, "recordings": dict, "results": str, "curves": str,
+    "runs": list, "settings": dict, "change": dict,
+}  # fmt: skip
 
 
 class Block(NamedTuple):
@@ -91,33 +94,39 @@ def load(path):
         When something is unknown, missing, twice or impossible; names the file.
     """
     content = params.read_yaml(path)
-    params.refuse_unknown(content, [*FIELDS, "curves", "runs", "settings"], path)
-    missing = set(FIELDS) - set(content)
+    params.refuse_unknown(content, set(KINDS) - {"change"}, path)
+    missing = {"note", "recordings", "results"} - set(content)
     if missing:
         raise ValueError(f"{path} lacks {sorted(missing)}")
     try:
+        _refuse_other_kinds(content)
         blocks = _blocks(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    files = [Path(content[n]) if content.get(n) else None for n in ("results", "curves")]
+    files = [Path(content[n]) if n in content else None for n in ("results", "curves")]
     for file in filter(None, files):
         if file.is_absolute() or ".." in file.parts or file.suffix != ".csv":
             raise ValueError(f"{path}: {str(file)!r} must be a .csv below the project")
     return Study(content["note"], content["recordings"], blocks, *files)
 
 
+def _refuse_other_kinds(content, where=""):
+    for key, value in content.items():
+        if not isinstance(value, KINDS[key]) or (value != "" and not value):
+            name = KINDS[key].__name__
+            raise ValueError(f"{key}{where} is {value!r}, expected a non-empty {name}")
+
+
 def _blocks(content):
     """Blocks of a study: the first entry of every setting, then the second ones, and so on."""
     lists = []
-    for key, kind in {"runs": list, "settings": dict, "recordings": dict}.items():
-        if key in content and not (isinstance(content[key], kind) and content[key]):
-            raise ValueError(f"{key} is {content[key]!r}, expected a {kind.__name__} of some")
     if not {"runs", "settings"} & set(content):
         raise ValueError("has neither runs nor settings")
     for name, setting in content.get("settings", {"": {}}).items():
         if not isinstance(setting, dict):
             raise ValueError(f"setting {name!r} is {setting!r}, expected such as change: {{...}}")
         params.refuse_unknown(setting, ["recordings", "change", "runs"], f"setting {name!r}")
+        _refuse_other_kinds(setting, f" of setting {name!r}")
         recordings = content["recordings"] | setting.get("recordings", {})
         known = signature(load_recordings).parameters
         params.refuse_unknown(recordings, known, f"recordings of setting {name!r}")
@@ -164,6 +173,8 @@ def expand(entries, first=0, change=()):
         if missing:
             raise ValueError(f"{where} lacks {sorted(missing)}")
         entry = {**entry, **dict(change)}
+        if [] in entry.values():
+            raise ValueError(f"{where} has an empty list: {entry}")
         values = (v if isinstance(v, list) else [v] for v in entry.values())
         found += [Run(**dict(zip(entry, each, strict=True))) for each in product(*values)]
     return list(dict.fromkeys(found))

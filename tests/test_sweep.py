@@ -482,7 +482,19 @@ def test_every_study_can_be_read(name):
         ("  trained:", "  linear:", "'linear' stands twice"),
         ("results/study", "../study", r"must be a \.csv below the project"),
         ("study.csv", "study", r"must be a \.csv below the project"),
-        ("{source: sample}", "sample", "recordings is 'sample', expected a dict of some"),
+        ("{source: sample}", "sample", "recordings is 'sample', expected a non-empty dict"),
+        ("note: what it is", "note:", "note is None, expected a non-empty str"),
+        ("results/study.csv", "5", "results is 5, expected a non-empty str"),
+        (
+            "{label_noise: lags}",
+            "",
+            "change of setting .trained. is None, expected a non",
+        ),
+        (
+            "window: 20, step: 50, tested_folds: 1, epochs",
+            "window: [], step: 5, epochs",
+            "empty list",
+        ),
         ("runs:\n  - {net", "runs: []\nnote2:\n  - {net", "Unknown parameter 'note2'"),
         (
             "settings:\n",

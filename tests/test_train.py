@@ -253,6 +253,8 @@ def test_no_motor_unit_is_refused(planted):
         (dict(learning_rate=0.0), "learning_rate=0.0: above 0"),
         (dict(batch_size=1), "batch_size=1: at least 2"),
         (dict(threshold=1.0), "threshold=1.0: a probability"),
+        (dict(train_seconds=float("inf")), "train_seconds=inf: above 0 s, or none for all"),
+        (dict(seed=-1), "seed=-1: 0 or more"),
         (dict(network="MUF-Net", window=40, fit_offsets=True), "fit_offsets=True: leave it out"),
     ],
 )

@@ -121,13 +121,14 @@ class Run:
                 "at least 1 epoch, or none to train all of them",
             ),
             "train_seconds": (
-                self.train_seconds is None or self.train_seconds > 0,
+                self.train_seconds is None or 0 < self.train_seconds < float("inf"),
                 "above 0 s, or none for all",
             ),
             "label_noise": (
                 self.label_noise in label_noise.KINDS,
                 f"one of {list(label_noise.KINDS)}",
             ),
+            "seed": (self.seed >= 0, "0 or more"),
             "width": ("width" in own or self.width == 1, of_another),
             "without": ("without" in own or not self.without, of_another),
         }
