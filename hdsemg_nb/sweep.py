@@ -20,7 +20,7 @@ from tqdm import tqdm
 from hdsemg_nb import cluster, paths, results, studies
 from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.engine import device
-from hdsemg_nb.works import chosen, looked_at, of_block, plan
+from hdsemg_nb.works import chosen, plan
 
 ABREAST = 15  # trainings side by side on a GPU
 CURVES = [
@@ -31,50 +31,27 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {rate_fmt}, {elapsed}<{remaining}"
 END = ", end {eta:%d %b %H:%M}"  # known once a run is done
 
 
-def run(
-    recordings,
-    runs,
-    folder,
-    only=(),
-    workers=0,
-    scheduler="",
-    progress=True,
-    known=None,
-    minutes=None,
-):
-    """Compute every run on every recording that is not in the folder yet.
+def carry_out(recordings, works, folder, workers=0, scheduler="", known=None, minutes=None):
+    """Compute the works that have no result yet.
 
     Starts processes: a script (not a notebook) has to do its work under
-    ``if __name__ == "__main__":``. Sweeps on several machines share a folder when each is given
-    recordings of its own (`only`).
+    ``if __name__ == "__main__":``.
 
     Parameters
     ----------
     recordings : sequence of recording.Recording
         For example `recordings.Recordings`. Read here, one at a time, and sent to a worker with
         each run: the workers need no access to the files.
-    runs : sequence of decoders.Run, or of such sequences
-        Computed block by block, in each by intensity (in the order in which the recordings have
-        them), then run by run.
-    folder : str or pathlib.Path
-        Results, written here: the workers need no access to it either.
-    only : sequence of int
-        Numbers of the recordings to work on, for a share of a job array; default all.
+    works : list of works.Work
+        Computed in this order.
+    folder : pathlib.Path
+        Of the results, written here: the workers need no access to it either.
     workers, scheduler
         See `cluster.connect`.
-    progress : bool
-        Show a bar: runs done, training windows per second, estimated end. The estimate settles
-        once each network has had a run, for they differ in speed.
     known : pandas.DataFrame, optional
         Of an earlier call, for example a committed table: its runs are not computed again.
     minutes : float, optional
         Begin no run that would end after so long, judged by the slowest before; default no limit.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `results.counts` of these runs, labelled by the recordings given now, without those that
-        failed.
 
     Warns
     -----
@@ -87,17 +64,12 @@ def run(
         When a result cannot be written (disk full) or there is no such scheduler. What was
         written before is whole, and the next call goes on from there.
     """
-    works = plan(recordings, runs, folder, only)
-    _carry_out(recordings, works, folder, workers, scheduler, progress, known, minutes)
-    return gather(works, known)
-
-
-def _carry_out(recordings, works, folder, workers, scheduler, progress, known, minutes):
-    lacking = missing(works, known)
-    if lacking:
+    groups = list(_abreast(missing(works, known)))
+    if groups:
         end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
         with cluster.connect(workers, scheduler) as client:
-            _compute(client, recordings, lacking, progress, end)
+            while groups:
+                groups = _compute(client, recordings, groups, end)
     _warn_of_failures(folder)
 
 
@@ -113,7 +85,7 @@ def gather(works, known=None, table_of=results.counts):
 
     Parameters
     ----------
-    works : list of Work
+    works : list of works.Work
     known : pandas.DataFrame, optional
     table_of : callable
         `results.counts` or `results.histories`.
@@ -127,16 +99,13 @@ def gather(works, known=None, table_of=results.counts):
         row = [name for name in ("run", "fold", "motor_unit", "epoch") if name in known]
         known = known.drop_duplicates(row)
     before = {} if known is None else dict(tuple(known.groupby("run", sort=False)))
-    tables, seen = [], set()
-    for work in works:
-        key = (work.path.stem, *map(str, work.about.values()))
-        content = None if key in seen else results.document(work.path)
-        table = before.get(work.path.stem) if content is None and key not in seen else None
-        if content is not None:
-            table = table_of({work.path.stem: content})
+    once = {(work.path.stem, *map(str, work.about.values())): work for work in works}
+    tables = []
+    for work in once.values():
+        name, content = work.path.stem, results.document(work.path)
+        table = before.get(name) if content is None else table_of({name: content})
         if table is not None:
             tables.append(table.assign(**{n: [v] * len(table) for n, v in work.about.items()}))
-        seen.add(key)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
@@ -149,11 +118,16 @@ def _abreast(works):
         yield from (tuple(group[k : k + size]) for k in range(0, len(group), size))
 
 
-def _compute(client, recordings, works, progress, end):
+def _compute(client, recordings, groups, end):
+    """Compute groups of works; those that failed together come back, each to be tried alone."""
     read, begun, slowest = lru_cache(maxsize=4)(recordings.__getitem__), {}, 0.0
+    n_runs, done, alone = sum(map(len, groups)), 0, []
+
+    def windows(group):
+        return sum(work.training_windows for work in group)
 
     def cost(group):
-        return sum(work.training_windows * work.run.window for work in group)
+        return windows(group) * group[0].run.window
 
     def submit(group, resources):
         if time.monotonic() + slowest * cost(group) > end:
@@ -162,18 +136,21 @@ def _compute(client, recordings, works, progress, end):
         task = (results.compute, [read(work.index) for work in group], group[0].run)
         return client.submit(*task, resources=resources, pure=False)
 
-    total, done = sum(work.training_windows for work in works), 0
     style = dict(unit=" windows", unit_scale=True, smoothing=0, bar_format=BAR)
-    with tqdm(total=total, desc=f"0/{len(works)} runs", disable=not progress, **style) as bar:
-        for group, future in cluster.compute(client, _abreast(works), submit):
+    with tqdm(total=sum(map(windows, groups)), desc=f"0/{n_runs} runs", **style) as bar:
+        for group, future in cluster.compute(client, groups, submit):
             seconds = time.monotonic() - begun[group[0].path]
             if cost(group):
                 slowest = max(slowest, seconds / cost(group))
-            _keep(group, future)
+            if future.exception() and len(group) > 1:
+                alone += [(work,) for work in group]
+            else:
+                _keep(group, future)
             done += len(group)
-            bar.update(sum(work.training_windows for work in group))
+            bar.update(windows(group))
             bar.bar_format = BAR + END if bar.n else BAR
-            bar.set_description_str(f"{done}/{len(works)} runs")
+            bar.set_description_str(f"{done}/{n_runs} runs")
+    return alone
 
 
 def _keep(group, future):
@@ -204,8 +181,10 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     ----------
     path : str or pathlib.Path
         YAML file, see `studies.load`.
-    only, workers, scheduler, minutes
-        See `run`.
+    only : sequence of int
+        Numbers of the recordings to work on, for a share of a job array; default all.
+    workers, scheduler, minutes
+        See `carry_out`.
     merged : sequence of str
         Folders with tables of the same name that were computed elsewhere.
     to : str, optional
@@ -214,21 +193,17 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     Returns
     -------
     pandas.DataFrame
-        Of `run`, with the rows that were there before; empty without any.
+        The table as it was written: `results.counts` of the runs of the study, without those that
+        failed, and the rows that were there before; empty without any.
     """
     one = studies.load(path)
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
     recordings, numbers = one.load_recordings()
     wanted = chosen(recordings, only)
-    looked = looked_at(recordings, range(len(recordings)), one.folder)
-    works, names = [], {}
-    for block, own in zip(one.blocks, numbers, strict=True):
-        part = of_block([each for each in looked if each[0] in own], block.runs, one.folder)
-        names |= {work.path.stem: block.name for work in part}
-        works += part
+    works = plan(recordings, one.blocks, numbers, one.folder)
     asked = [work for work in works if work.index in wanted]
-    where = one.folder, workers, scheduler, True, before[one.results], minutes
-    _carry_out(recordings, asked, *where)
+    carry_out(recordings, asked, one.folder, workers, scheduler, before[one.results], minutes)
+    names = {work.path.stem: work.setting for work in works}
     folder = Path(to or one.results.parent)
     tables_of = {one.curves: results.histories, one.results: results.counts}
     for file in filter(None, tables_of):

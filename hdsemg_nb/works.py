@@ -16,6 +16,7 @@ class Work(NamedTuple):
     path: Path  # of the result file, <name of the run>.json
     about: dict  # which recording: `results.describe`
     training_windows: int  # over all folds and epochs
+    setting: str  # name of its block
 
 
 def training_windows(n_samples, fs, run):
@@ -35,51 +36,57 @@ def training_windows(n_samples, fs, run):
     return run.epochs * sum(min(most, len(fold.train)) for fold in folds[: run.tested_folds])
 
 
-def plan(recordings, runs, folder, only=()):
+def plan(recordings, blocks, numbers, folder):
     """Pieces of work of a sweep, done or not.
 
     Parameters
     ----------
-    recordings, runs, folder, only
-        As for `sweep.run`. A recording that cannot be read is recorded as failed and left out.
+    recordings : sequence of recording.Recording
+        Read here, one at a time. One that cannot be read is recorded as failed and left out.
+    blocks : sequence of studies.Block
+    numbers : sequence of sequence of int
+        For each block the recordings that it is run on.
+    folder : pathlib.Path
+        Of the results of single runs.
 
     Returns
     -------
     list of Work
-        In the order of `sweep.run`.
+        Block by block, in each by intensity (in the order in which the recordings have them), then
+        run by run.
     """
-    blocks = [runs] if runs and isinstance(runs[0], Run) else runs
-    known = looked_at(recordings, chosen(recordings, only), folder)
-    return [work for block in blocks for work in of_block(known, block, Path(folder))]
-
-
-def of_block(known, runs, folder):
-    """Works of a block: intensity by intensity, run by run."""
-    intensities = dict.fromkeys(str(about["mvc"]) for _, about, _ in known)
-    return [
-        Work(index, one, _path(folder, about, one), about, training_windows(*size, one))
-        for mvc, one in product(intensities, dict.fromkeys(runs))
-        for index, about, size in known
-        if str(about["mvc"]) == mvc
-    ]
+    paths.made(folder)
+    looked = {k: _look_at(recordings, k, folder) for k in range(len(recordings))}
+    works = []
+    for block, own in zip(blocks, numbers, strict=True):
+        known = [(k, *looked[k]) for k in own if looked[k] is not None]
+        intensities = dict.fromkeys(str(about["mvc"]) for _, about, *_ in known)
+        works += [
+            Work(
+                index,
+                one,
+                _path(folder, about, one),
+                about,
+                training_windows(*size, one),
+                block.name,
+            )
+            for mvc, one in product(intensities, dict.fromkeys(block.runs))
+            for index, about, *size in known
+            if str(about["mvc"]) == mvc
+        ]
+    return works
 
 
 def chosen(recordings, only):
-    """Numbers of the recordings to work on; ValueError for one that there is not."""
+    """Numbers of the recordings to work on, all for (); ValueError for one that there is not."""
     absent = sorted(set(only) - set(range(len(recordings))))
     if absent:
         raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
-    return sorted(set(only) or range(len(recordings)))
-
-
-def looked_at(recordings, numbers, folder):
-    """Number, labels and size of those of the recordings that can be read."""
-    paths.made(Path(folder))
-    known = [_look_at(recordings, k, Path(folder)) for k in numbers]
-    return [each for each in known if each is not None]
+    return set(only) or set(range(len(recordings)))
 
 
 def _look_at(recordings, index, folder):
+    """Labels, samples and sampling frequency of a recording; None when it cannot be read."""
     path = folder / f"recording_{index}.json"
     try:
         recording = recordings[index]
@@ -87,7 +94,7 @@ def _look_at(recordings, index, folder):
         results.write_failure(path, error, {"recording": f"number {index}"})
         return None
     path.with_suffix(results.FAILED).unlink(missing_ok=True)
-    return index, results.describe(recording), (recording.n_samples, recording.fs)
+    return results.describe(recording), recording.n_samples, recording.fs
 
 
 def _path(folder, about, run):

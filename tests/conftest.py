@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from hdsemg_nb import latency, segment, train
+from hdsemg_nb import latency, segment, sweep, train
 from hdsemg_nb.recording import Recording, rectangular_grid
+from hdsemg_nb.studies import Block
 from hdsemg_nb.train import Run
+from hdsemg_nb.works import plan
 
 
 @pytest.fixture
@@ -58,3 +60,16 @@ def exported(trained, tmp_path_factory):
 @pytest.fixture(scope="session")
 def decoder(exported):
     return latency.Decoder(exported, "onnxruntime")
+
+
+@pytest.fixture
+def sweep_of():
+    """As `sweep.study`, of recordings and runs that are at hand."""
+
+    def computed(recordings, runs, folder, known=None, **where):
+        block = Block("", {}, runs)
+        works = plan(recordings, [block], [range(len(recordings))], folder)
+        sweep.carry_out(recordings, works, folder, known=known, **where)
+        return sweep.gather(works, known)
+
+    return computed

@@ -9,7 +9,7 @@ import pytest
 from distributed import LocalCluster
 from torch import nn
 
-from hdsemg_nb import latency, paths, sweep, train
+from hdsemg_nb import latency, paths, train
 from hdsemg_nb.decoders import DECODERS, Run
 from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.train import cross_validate
@@ -113,14 +113,13 @@ class Recurrent(Network):
         return self.head(self.layers(x.transpose(1, 2))[0][:, -1])
 
 
-def test_a_new_decoder_is_a_file_and_an_entry(planted, tmp_path, monkeypatch):
+def test_a_new_decoder_is_a_file_and_an_entry(planted, sweep_of, tmp_path, monkeypatch):
     monkeypatch.setitem(DECODERS, "recurrent", Recurrent)
     recording = planted.crop(0, 3)
     run = Run("recurrent", 20, 20, epochs=2, tested_folds=1, learning_rate=1e-2, split="blocked")
     counts = cross_validate(recording, run, False).counts
     with LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as here:
-        address = here.scheduler_address
-        table = sweep.run([recording], [run], tmp_path, scheduler=address, progress=False)
+        table = sweep_of([recording], [run], tmp_path, scheduler=here.scheduler_address)
     np.testing.assert_array_equal(table[counts.columns], counts)
     trained = train.fit(recording, run)
     latency.export(trained, tmp_path / "recurrent.onnx")

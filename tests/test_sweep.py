@@ -40,9 +40,9 @@ def workers():
 
 
 @pytest.fixture
-def compute(workers):
-    """`sweep.run` on these workers."""
-    return partial(sweep.run, scheduler=workers.scheduler_address, progress=False)
+def compute(sweep_of, workers):
+    """`sweep_of` on these workers."""
+    return partial(sweep_of, scheduler=workers.scheduler_address)
 
 
 @pytest.fixture
@@ -101,14 +101,14 @@ def test_every_run_on_every_recording_as_one_table(compute, two, tmp_path):
 
 def test_what_is_done_is_not_computed_again(compute, two, tmp_path):
     first = compute(two, [RUN], tmp_path)
-    again = sweep.run(two, [RUN], tmp_path, scheduler="tcp://nowhere:1", progress=False)
+    again = compute(two, [RUN], tmp_path, scheduler="tcp://nowhere:1")
     pd.testing.assert_frame_equal(first, again)
 
 
 def test_what_is_known_is_not_computed_again(compute, two, tmp_path):
     known = compute(two, [RUN], tmp_path / "before")
     folder = tmp_path / "empty"
-    again = sweep.run(two, [RUN], folder, scheduler="tcp://nowhere:1", progress=False, known=known)
+    again = compute(two, [RUN], folder, scheduler="tcp://nowhere:1", known=known)
     pd.testing.assert_frame_equal(again, known, check_like=True)
     more = compute(two[:1], [RUNS[1], RUN], folder, known=known)
     assert list(more["run"].unique()) == [
@@ -117,10 +117,10 @@ def test_what_is_known_is_not_computed_again(compute, two, tmp_path):
     assert len(list(folder.glob("*.json"))) == 1
 
 
-def test_only_some_recordings(compute, two, tmp_path):
-    assert set(compute(two, [RUN], tmp_path, only=[1])["subject"]) == {"S2"}
+def test_only_some_recordings(two):
+    assert works.chosen(two, [1]) == {1} and works.chosen(two, ()) == {0, 1}
     with pytest.raises(ValueError, match=r"recordings=\[2\].*0 to 1"):
-        compute(two, [RUN], tmp_path, only=[2])
+        works.chosen(two, [2])
 
 
 def test_a_failed_run_is_recorded_and_tried_again(compute, two, tmp_path):
@@ -178,7 +178,7 @@ def test_labels_are_those_of_the_recordings_given_now(compute, planted, tmp_path
 
 
 def test_what_is_asked_for_twice_is_done_once(compute, two, tmp_path):
-    table = compute([*two, two[0]], [RUN, RUN], tmp_path, only=[0, 0, 1, 2])
+    table = compute([*two, two[0]], [RUN, RUN], tmp_path)
     assert len(table) == 2 * 3 and len(documents(tmp_path)) == 2
     assert len(studies.expand([RUN.settings(), {**RUN.settings(), "step": [20, 50]}])) == 2
 
@@ -198,9 +198,14 @@ def test_a_damaged_result_is_named_set_aside_and_computed_again(compute, two, tm
     assert (again[["tp", "fp", "fn"]] == whole[["tp", "fp", "fn"]]).all(axis=None)
 
 
+def plan(recordings, folder, *blocks):
+    blocks = [studies.Block("", {}, runs) for runs in blocks]
+    return works.plan(recordings, blocks, [range(len(recordings))] * len(blocks), folder)
+
+
 def test_the_order_of_a_sweep(two, tmp_path):
-    blocks = [RUNS[:2], RUNS[2:3]]
-    pieces = works.plan([*two, dataclasses.replace(two[0], subject="S3")], blocks, tmp_path)
+    three = [*two, dataclasses.replace(two[0], subject="S3")]
+    pieces = plan(three, tmp_path, RUNS[:2], RUNS[2:3])
     order = [(work.run.seed, work.about["mvc"], work.about["subject"]) for work in pieces]
     assert order == [
         (0, 10, "S1"), (0, 10, "S3"), (1, 10, "S1"), (1, 10, "S3"), (0, 30, "S2"), (1, 30, "S2"),
@@ -214,7 +219,7 @@ def test_a_sweep_ends_by_itself(compute, two, tmp_path):
 
 
 def test_a_decoder_without_training_tells_nothing_of_the_time_of_others(two, tmp_path):
-    works_of = works.plan(two[:1], [Run(FILTER, 20, 20, tested_folds=1), RUN], tmp_path)
+    groups = [(work,) for work in plan(two[:1], tmp_path, [Run(FILTER, 20, 20), RUN])]
     begun = []
 
     def in_turns(client, groups, submit):
@@ -226,13 +231,13 @@ def test_a_decoder_without_training_tells_nothing_of_the_time_of_others(two, tmp
 
     client = SimpleNamespace(submit=lambda *args, **options: 1)
     with patch.object(sweep.cluster, "compute", in_turns):
-        sweep._compute(client, two, works_of, False, time.monotonic() + 10)
+        sweep._compute(client, two, groups, time.monotonic() + 10)
     assert begun == [True, True]
 
 
 def test_a_study_in_which_nothing_is_computed_leaves_no_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    monkeypatch.setattr(sweep, "_carry_out", lambda *args: None)
+    monkeypatch.setattr(sweep, "carry_out", lambda *args: None)
     file = tmp_path / "study.yaml"
     file.write_text(
         "note: x\nrecordings: {source: synthetic, n_subjects: 1, mvc: 10, seconds: 5.0}\n"
@@ -242,7 +247,7 @@ def test_a_study_in_which_nothing_is_computed_leaves_no_table(tmp_path, monkeypa
 
 
 def test_on_a_gpu_the_same_run_on_several_recordings_is_one_task(two, tmp_path, monkeypatch):
-    pieces = works.plan(two, [RUN, dataclasses.replace(RUN, tested_folds=None)], tmp_path)
+    pieces = plan(two, tmp_path, [RUN, dataclasses.replace(RUN, tested_folds=None)])
     assert [len(group) for group in sweep._abreast(pieces)] == [1, 1, 1, 1]
     monkeypatch.setattr(sweep, "device", lambda: torch.device("cuda"))
     monkeypatch.setattr(sweep, "ABREAST", 5)
@@ -250,11 +255,18 @@ def test_on_a_gpu_the_same_run_on_several_recordings_is_one_task(two, tmp_path, 
     assert [len(group) for group in sweep._abreast(pieces)] == [2, 1, 1]
 
 
+def test_a_recording_that_fails_beside_others_is_the_only_one(compute, two, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_abreast", lambda pieces: [tuple(pieces)])
+    two[1] = dataclasses.replace(two[1], discharges=[], pnr=None)
+    with pytest.warns(UserWarning, match="1 x ValueError: the recording has no discharge times"):
+        assert set(compute(two, [RUN], tmp_path)["subject"]) == {"S1"}
+
+
 SCRIPT = """
 import sys
-from functools import partial
+from pathlib import Path
 import numpy as np
-from hdsemg_nb import sweep
+from hdsemg_nb import studies, sweep, works
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.decoders import Run
 
@@ -266,8 +278,9 @@ def runs():
     return [Run("ML-DCNN", 20, 20, epochs=8, tested_folds=1, seed=seed) for seed in range(6)]
 
 if __name__ == "__main__":
-    folder, scheduler = sys.argv[1:]
-    sweep.run([recording()], runs(), folder, workers=2, scheduler=scheduler, progress=False)
+    folder, recordings = Path(sys.argv[1]), [recording()]
+    pieces = works.plan(recordings, [studies.Block("", {}, runs())], [[0]], folder)
+    sweep.carry_out(recordings, pieces, folder, workers=2)
 """
 
 
@@ -280,8 +293,8 @@ def script(tmp_path):
     exec(SCRIPT, names)
     recordings, runs = [names["recording"]()], names["runs"]()
 
-    def start(folder, scheduler=""):
-        return subprocess.Popen([sys.executable, path, folder, scheduler])
+    def start(folder):
+        return subprocess.Popen([sys.executable, path, folder])
 
     return recordings, runs, start
 
@@ -386,14 +399,14 @@ def test_what_another_study_writes_meanwhile_is_kept(workers, tmp_path, monkeypa
     )
     one.write_text(content)
     other.write_text(content.replace("step: 50", "step: 20"))
-    carry_out, asked = sweep._carry_out, dict(scheduler=workers.scheduler_address)
+    carry_out, asked = sweep.carry_out, dict(scheduler=workers.scheduler_address)
 
     def meanwhile(*given):
-        monkeypatch.setattr(sweep, "_carry_out", carry_out)
+        monkeypatch.setattr(sweep, "carry_out", carry_out)
         sweep.study(other, **asked)
         carry_out(*given)
 
-    monkeypatch.setattr(sweep, "_carry_out", meanwhile)
+    monkeypatch.setattr(sweep, "carry_out", meanwhile)
     assert set(sweep.study(one, **asked)["step"]) == {20, 50}
 
 

@@ -15,7 +15,7 @@ import yaml
 from dask_jobqueue import SLURMCluster
 from distributed import Client, Scheduler, SpecCluster, Worker
 
-from hdsemg_nb import cluster, paths, results, sweep
+from hdsemg_nb import cluster, paths, results
 from hdsemg_nb.decoders import FILTER, Run
 from hdsemg_nb.recording import Recording
 
@@ -83,14 +83,16 @@ def computing(client):
 
 
 @pytest.mark.slow
-def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(scheduler, recording, tmp_path):
+def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(
+    scheduler, sweep_of, recording, tmp_path
+):
     client, workers = scheduler
     runs = [Run("ML-DCNN", 20, 20, epochs=20, tested_folds=1, seed=seed) for seed in range(6)]
     folder, tables = tmp_path / "runs", []
     address = client.scheduler.address
 
     def work():
-        tables.append(sweep.run([recording], runs, folder, scheduler=address, progress=False))
+        tables.append(sweep_of([recording], runs, folder, scheduler=address))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -129,7 +131,7 @@ def test_without_workers_it_waits_in_peace(monkeypatch):
     assert pauses == [cluster.PAUSE_S]
 
 
-def test_runs_go_to_the_workers_with_a_gpu(recording, tmp_path):
+def test_runs_go_to_the_workers_with_a_gpu(recording, sweep_of, tmp_path):
     runs = [Run(FILTER, 20, 20, tested_folds=1, seed=seed) for seed in range(2)]
     scheduler = {"cls": Scheduler, "options": {"dashboard": False}}
     gpu = {"cls": Worker, "options": {"nthreads": 2, "resources": {"GPU": 1}}}
@@ -138,7 +140,7 @@ def test_runs_go_to_the_workers_with_a_gpu(recording, tmp_path):
         address = workers.scheduler_address
         with Client(address) as client:
             assert cluster.capacity(client) == (1, {"GPU": 1})
-        assert len(sweep.run([recording], runs, tmp_path, scheduler=address, progress=False)) == 4
+        assert len(sweep_of([recording], runs, tmp_path, scheduler=address)) == 4
         executed = {name: worker.state.executed_count for name, worker in workers.workers.items()}
     assert executed == {"gpu": 2, "cpu": 0}
 
