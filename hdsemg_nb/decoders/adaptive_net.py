@@ -12,6 +12,7 @@ from hdsemg_nb import engine, metrics, segment
 from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream
 from hdsemg_nb.cbss.adaptive_stream import first_come
 from hdsemg_nb.cbss.covariance import oversampling
+from hdsemg_nb.decoders.adaptive_filter import AdaptiveDecoder, FittedAdaptiveFilter
 from hdsemg_nb.decoders.detector import (
     SEEN_AHEAD,
     SEEN_BACK,
@@ -20,7 +21,7 @@ from hdsemg_nb.decoders.detector import (
     PeakDetector,
     candidates,
 )
-from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names, warn_of_rate
+from hdsemg_nb.decoders.fitted import channel_names, warn_of_rate
 
 LARGEST_AHEAD = 10  # samples of lag ahead at most, at 2048 Hz; back as far as the filter's
 NEAR = 5  # samples from a mark to the peak that is its discharge
@@ -30,21 +31,10 @@ TRAINING = dict(epochs=12, learning_rate=3e-3, weight_decay=1e-3, decay=True)  #
 
 
 @dataclass(frozen=True, eq=False)
-class FittedAdaptiveNet(FittedDecoder):
+class FittedAdaptiveNet(FittedAdaptiveFilter):
     """Adaptive filters and their detector, fitted on one fold."""
 
-    filter: AdaptiveFilter
     detector: PeakDetector
-    run: object  # decoders.Run
-    offsets: np.ndarray  # zeros: its discharges stand where the marks do
-    history: pd.DataFrame
-    channels: list  # names
-    interpolated: tuple  # of `Recording`
-
-    @property
-    def fs(self):
-        """Sampling frequency in Hz."""
-        return self.filter.fs_
 
     def of_highest_f1(self):
         """Itself: the weights of the lowest validation loss are the only ones."""
@@ -100,7 +90,7 @@ class FittedAdaptiveNet(FittedDecoder):
         """Multiply-accumulates for each sample, with a candidate of each unit every 10 samples."""
         weights = self.detector.weights
         layers = sum(value.size for name, value in weights.items() if name.startswith("layers"))
-        return self.filter.n_macs + layers * len(self.offsets) // 10
+        return super().n_macs + layers * len(self.offsets) // 10
 
     @property
     def look_ahead(self):
@@ -108,7 +98,7 @@ class FittedAdaptiveNet(FittedDecoder):
         return self.filter.seen_ahead + SEEN_AHEAD
 
 
-class AdaptiveNet:
+class AdaptiveNet(AdaptiveDecoder):
     """Adaptive MUF-Net: `cbss.AdaptiveFilter` and `Detector`, fitted to the training windows.
 
     The filters, their thresholds and the noise they expect are made anew from the signal of the
@@ -119,12 +109,7 @@ class AdaptiveNet:
     Of `Run` it uses epochs, learning_rate, weight_decay, decay, threshold and seed.
     """
 
-    own = ()
     trained = True
-
-    @staticmethod
-    def check(run):
-        """Every run can be carried out."""
 
     @classmethod
     def fit(cls, recording, run, starts, fold, progress=None):
@@ -147,7 +132,7 @@ class AdaptiveNet:
         weights = {name: value.numpy() for name, value in model.state_dict().items()}
         detector = PeakDetector(weights, run.threshold)
         about = channel_names(recording), recording.interpolated
-        return FittedAdaptiveNet(filters, detector, run, offsets, history, *about)
+        return FittedAdaptiveNet(filters, run, offsets, history, *about, detector)
 
 
 def examples(filters, recording, mask, rng):

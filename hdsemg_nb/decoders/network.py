@@ -94,12 +94,15 @@ class Network(nn.Module):
     @classmethod
     def check(cls, run):
         """Refuse a run that this decoder cannot carry out."""
-        check_size(cls, run.network, window=run.window)
+        if run.window < cls.min_window:
+            raise ValueError(f"window={run.window}: {run.network} needs at least {cls.min_window}")
 
     @classmethod
     def build(cls, run, n_motor_units, n_channels):
         """The untrained network of a run."""
-        check_size(cls, run.network, run.window, n_motor_units, n_channels)
+        for name, size in dict(n_motor_units=n_motor_units, n_channels=n_channels).items():
+            if size < 1:
+                raise ValueError(f"{name}={size}: {run.network} needs at least 1")
         own = {name: getattr(run, name) for name in cls.own}
         return cls(run.window, n_motor_units, n_channels, **own)
 
@@ -130,12 +133,3 @@ class Network(nn.Module):
     def parameter_groups(self, learning_rate):
         """Parameters with their learning rates, for the optimiser."""
         return [{"params": self.parameters(), "lr": learning_rate}]
-
-
-def check_size(kind, name, window, n_motor_units=1, n_channels=1):
-    """Refuse a size that a network cannot take, without building it."""
-    least = dict(window=kind.min_window, n_motor_units=1, n_channels=1)
-    sizes = dict(window=window, n_motor_units=n_motor_units, n_channels=n_channels)
-    for size, value in sizes.items():
-        if value < least[size]:
-            raise ValueError(f"{size}={value}: {name} needs at least {least[size]}")

@@ -89,7 +89,7 @@ class StreamedDecoder(FittedDecoder):
         about = run, offsets, pd.DataFrame(), facts["channels"], facts["interpolated"]
         if weights:
             detector = PeakDetector(weights, run.threshold)
-            return cls(FittedAdaptiveNet(adaptive, detector, *about), state or None)
+            return cls(FittedAdaptiveNet(adaptive, *about, detector), state or None)
         return cls(FittedAdaptiveFilter(adaptive, *about), state or None)
 
     def save(self, path, state=None):
