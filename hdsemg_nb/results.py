@@ -152,7 +152,7 @@ def document(path):
         content = json.loads(path.read_text())
         if not {"run", "about", "counts", "history"} <= set(content):
             raise ValueError("no result of a run")
-    except ValueError as error:  # JSON and text that is not UTF-8 among them
+    except (ValueError, TypeError) as error:  # JSON and text that is not UTF-8 among them
         return set_aside(path, error, "computed again")
     return content
 

@@ -131,7 +131,8 @@ def _blocks(content):
         known = signature(load_recordings).parameters
         params.refuse_unknown(recordings, known, f"recordings of setting {name!r}")
         entries = enumerate(setting.get("runs", content.get("runs", [])))
-        runs = [expand([entry], k, setting.get("change", {})) for k, entry in entries]
+        change = setting.get("change", {})
+        runs = [expand(entry, change, f"entry {k} of the runs") for k, entry in entries]
         lists.append([Block(name, recordings, each) for each in runs])
     blocks = [block for row in zip_longest(*lists) for block in row if block]
     for one, other in combinations(blocks, 2):
@@ -141,40 +142,36 @@ def _blocks(content):
     return blocks
 
 
-def expand(entries, first=0, change=()):
-    """Runs from a list of settings; a list as a value stands for one run per item.
+def expand(entry, change, where):
+    """Runs of an entry, each once: a list as a value stands for one run per item.
 
     Parameters
     ----------
-    entries : list of dict
-        For example [{"network": "ML-DCNN", "window": [20, 140], "step": 50}].
-    first : int
-        Number of the first entry, for messages.
+    entry : dict
+        For example {"network": "ML-DCNN", "window": [20, 140], "step": 50}.
     change : dict
-        What every run has instead of what stands in its entry.
+        What every run has instead of what stands in the entry.
+    where : str
+        Which entry it is, for messages.
 
     Returns
     -------
     list of decoders.Run
-        Each once.
 
     Raises
     ------
     ValueError
         When a setting is unknown or impossible.
     """
-    names, found = Run.__dataclass_fields__, []
-    for number, entry in enumerate(entries, first):
-        where = f"entry {number} of the runs"
-        if not isinstance(entry, dict):
-            raise ValueError(f"{where} is {entry!r}, expected settings such as network: ML-DCNN")
-        params.refuse_unknown({**entry, **dict(change)}, names, where)
-        missing = {"network", "window", "step"} - set(entry)
-        if missing:
-            raise ValueError(f"{where} lacks {sorted(missing)}")
-        entry = {**entry, **dict(change)}
-        if [] in entry.values():
-            raise ValueError(f"{where} has an empty list: {entry}")
-        values = (v if isinstance(v, list) else [v] for v in entry.values())
-        found += [Run(**dict(zip(entry, each, strict=True))) for each in product(*values)]
-    return list(dict.fromkeys(found))
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is {entry!r}, expected settings such as network: ML-DCNN")
+    settings = {**entry, **change}
+    params.refuse_unknown(settings, Run.__dataclass_fields__, where)
+    missing = {"network", "window", "step"} - set(entry)
+    if missing:
+        raise ValueError(f"{where} lacks {sorted(missing)}")
+    if [] in settings.values():
+        raise ValueError(f"{where} has an empty list: {settings}")
+    values = (v if isinstance(v, list) else [v] for v in settings.values())
+    runs = (Run(**dict(zip(settings, each, strict=True))) for each in product(*values))
+    return list(dict.fromkeys(runs))

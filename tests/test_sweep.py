@@ -180,10 +180,10 @@ def test_labels_are_those_of_the_recordings_given_now(compute, planted, tmp_path
 def test_what_is_asked_for_twice_is_done_once(compute, two, tmp_path):
     table = compute([*two, two[0]], [RUN, RUN], tmp_path)
     assert len(table) == 2 * 3 and len(documents(tmp_path)) == 2
-    assert len(studies.expand([RUN.settings(), {**RUN.settings(), "step": [20, 50]}])) == 2
+    assert len(studies.expand({**RUN.settings(), "step": [20, 20, 50]}, {}, "")) == 2
 
 
-@pytest.mark.parametrize("damage", [b'{"run":', b"", b"\xff\xfe", b"[]", b"{}"])
+@pytest.mark.parametrize("damage", [b'{"run":', b"", b"\xff\xfe", b"[]", b"{}", b"null"])
 def test_a_damaged_result_is_named_set_aside_and_computed_again(compute, two, tmp_path, damage):
     whole = compute(two[:1], [RUN], tmp_path)
     path = tmp_path / f"{results.run_name(two[0].digest, RUN)}.json"
