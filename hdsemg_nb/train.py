@@ -7,7 +7,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from hdsemg_nb import metrics, segment
-from hdsemg_nb.cbss import MotorUnitFilter
 from hdsemg_nb.decoders import DECODERS
 from hdsemg_nb.decoders import Run as Run
 from hdsemg_nb.discharges import match_discharges
@@ -84,16 +83,13 @@ def fit(recording, run, fold=None, progress=False):
         if run.train_seconds is not None:
             fold = segment.shorten(fold, starts, recording, run.step, run.train_seconds)
     with tqdm(total=run.epochs, desc=run.network, disable=not progress) as bar:
-        return finish([_training(recording, run, starts, fold, bar)], run.seed)[0]
+        training = DECODERS[run.network].fit(recording, run, starts, fold, bar)
+        return finish([training], run.seed)[0]
 
 
 def _check_motor_units(recordings):
     if any(recording.n_motor_units == 0 for recording in recordings):
         raise ValueError("the recording has no discharge times: `cbss.decompose` it first")
-
-
-def _training(recording, run, starts, fold, progress):
-    return DECODERS[run.network].fit(recording, run, starts, fold, progress)
 
 
 def cross_validate(recording, run, progress=True):
@@ -144,7 +140,7 @@ def cross_validate_together(recordings, run, progress=True):
     total = run.epochs * sum(len(folds) for _, folds in cuts)
     with tqdm(total=total, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
         trainings = [
-            _training(recording, run, starts, fold, bar)
+            DECODERS[run.network].fit(recording, run, starts, fold, bar)
             for recording, (starts, folds) in zip(recordings, cuts, strict=True)
             for fold in folds
         ]
@@ -192,7 +188,7 @@ def _count(recording, run, starts, fold, fitted, targets):
 
 
 def discharge_scores(recording, run):
-    """Score the motor-unit filter discharge by discharge, on the test windows of every fold.
+    """Score a decoder discharge by discharge, on the test windows of every fold.
 
     A discharge is found within 1 ms (`discharges.match_discharges`).
 
@@ -200,7 +196,6 @@ def discharge_scores(recording, run):
     ----------
     recording : recording.Recording
     run : decoders.Run
-        Its windows and folds are used.
 
     Returns
     -------
@@ -210,11 +205,8 @@ def discharge_scores(recording, run):
     starts, folds = segment.cut(recording, run)
     rows = []
     for k, fold in enumerate(folds):
-        train, test = (
-            segment.covered_samples(starts[part], run.window, recording.n_samples)
-            for part in (fold.train, fold.test)
-        )
-        found = MotorUnitFilter().fit(recording, train).decode(recording.emg)
+        test = segment.covered_samples(starts[fold.test], run.window, recording.n_samples)
+        found = fit(recording, run, fold).decode(recording.emg)
         for unit, pair in enumerate(zip(recording.discharges, found, strict=True)):
             inside = (times[test[times]] for times in pair)
             c = match_discharges(*inside, recording.fs, 1.0)
