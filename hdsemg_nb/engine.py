@@ -142,8 +142,7 @@ def training(model, emg, starts, targets, fold, run, progress=None):
         order = train[torch.randperm(len(train), generator=shuffle).to(device())]
         for batch in batches(order, run.batch_size):
             yield step, batch
-        if run.decay:
-            schedule.step()
+        schedule.step()
         yield validate, val
         losses = total.item() / len(train), val_loss.item()
         f1 = _mean_f1(hits.cpu().numpy())

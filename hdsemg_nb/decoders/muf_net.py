@@ -30,23 +30,10 @@ ABLATIONS = {  # name of what is taken away: what is there instead
 }
 
 
-def fit_filters(recording, mask, normalisation, without=""):
-    """Filters that MUF-Net starts from, for normalised channels.
+def _fit_filters(recording, mask, normalisation, without):
+    """Filters to start from, (levels, motor units, channels, lags), and the lags of the labels.
 
-    Parameters
-    ----------
-    recording : recording.Recording
-    mask : numpy.ndarray of bool, shape (samples,)
-        Training samples.
-    normalisation : normalisation.Normalisation
-    without : str
-        As for `MUFNet`.
-
-    Returns
-    -------
-    filters : numpy.ndarray, shape (levels, motor units, channels, lags)
-    lags : numpy.ndarray of int64, shape (motor units,)
-        Samples by which the label of each motor unit has to be moved.
+    The filters are for normalised channels; the lags, in samples, are those of `cbss.filter_bank`.
     """
     largest = (0, 0) if without == "lag" else (LARGEST_BACK, LARGEST_AHEAD)
     whiten = without != "whitening"
@@ -132,18 +119,8 @@ class MUFNet(Network):
         self.bias = nn.Parameter(torch.zeros(n_motor_units))
         self.register_buffer("shifts", torch.eye(n_channels)[None], persistent=False)
 
-    def initialise(self, filters, positive, shifts):
-        """Start from fitted filters and the rarity of discharges.
-
-        Parameters
-        ----------
-        filters : numpy.ndarray, shape (levels, motor units, channels, lags)
-            For normalised channels; the mean discharge has the output 1.
-        positive : numpy.ndarray, shape (motor units,)
-            Share of the training windows with a discharge.
-        shifts : numpy.ndarray, shape (shifts, channels, channels)
-            From `shift_matrices`.
-        """
+    def _initialise(self, filters, positive, shifts):
+        """Start from `_fit_filters`, the share of windows with a discharge and `shift_matrices`."""
         self.shifts = torch.from_numpy(shifts)
         if self.without != "initialisation":
             weight = torch.from_numpy(filters[: self.n_levels]).float().transpose(0, 1)
@@ -165,9 +142,9 @@ class MUFNet(Network):
     def prepare(self, recording, run, starts, fold, mask, normalisation):
         """Fit the filters it starts from; their lags are the offsets of the labels."""
         warn_of_rate(recording.fs, "MUF-Net")
-        filters, lags = fit_filters(recording, mask, normalisation, self.without)
+        filters, lags = _fit_filters(recording, mask, normalisation, self.without)
         positive = segment.run_labels(recording, run, starts, lags)[fold.train].mean(axis=0)
-        self.initialise(filters, positive, shift_matrices(recording.grid, normalisation))
+        self._initialise(filters, positive, shift_matrices(recording.grid, normalisation))
         return lags
 
     def parameter_groups(self, learning_rate):
