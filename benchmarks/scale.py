@@ -47,10 +47,6 @@ def planted(channels, minutes, fs, seed=0):
     return emg, trains
 
 
-def _load(path, fs):
-    return datasets.load(path, fs=fs, unit="uV")
-
-
 def _decode(recording):
     fitted = cbss.MotorUnitFilter().fit(recording.crop(0, 30))
     return lambda: fitted.decode(recording.emg)
@@ -76,7 +72,8 @@ def _measured(path, trains, fs, step):
     """Seconds and memory of one step, in this process."""
     torch.set_num_threads(1)
     began = perf_counter()
-    recording = replace(_load(path, fs), discharges=trains, pnr=None)
+    recording = datasets.load(path, fs=fs, unit="uV")
+    recording = replace(recording, discharges=trains, pnr=None)
     if step != "load":
         call = STEPS[step](recording)
         began = perf_counter()
