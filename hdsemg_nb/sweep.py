@@ -9,11 +9,10 @@ import argparse
 import sys
 import time
 import warnings
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -228,14 +227,8 @@ def committed(file, merged=()):
     for path in others:
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no table to merge")
-    tables = map(_read, [paths.PROJECT / file, *others])
-    found = [table for table in tables if table is not None]
-    if not found:
-        return None
-    table = pd.concat(found, ignore_index=True)
-    source = np.repeat(np.arange(len(found)), [len(each) for each in found])
-    first = pd.Series(source).groupby(table["run"]).transform("min")
-    return table[source == first].reset_index(drop=True)
+    tables = [_read(path) for path in (paths.PROJECT / file, *others)]
+    return reduce(_with_others, tables)
 
 
 def _read(path):
@@ -250,7 +243,9 @@ def _read(path):
 
 def _with_others(table, known):
     """Rows with those known before of other runs: nothing that was written is lost."""
-    others = None if known is None else known[~known["run"].isin(table.get("run", ()))]
+    if table is None or known is None:
+        return known if table is None else table
+    others = known[~known["run"].isin(table.get("run", ()))]
     return pd.concat([table, others], ignore_index=True)
 
 
