@@ -320,12 +320,13 @@ def test_round_trip(recording, tmp_path, kind, bits):
     assert found == [[5, 900, 2099], [17]]  # a unit without discharges leaves no event
 
 
-@pytest.mark.parametrize("name", ["Kraft (N)", "MVC (%)", "", "target (N)"])
+@pytest.mark.parametrize("name", ["Kraft (N)", "MVC (%)", "", "target (N)", "torque (N·m)"])
 def test_a_force_comes_back_whatever_it_is_called(recording, tmp_path, name):
     save_bids(replace(recording, force_name=name), tmp_path)
     back = load_bids(tmp_path)
     np.testing.assert_allclose(back.force, recording.force, atol=1e-4)
     assert back.force_name.startswith("target" if "target" in name else "force")
+    assert ("(N" in back.force_name) == ("(N" in name)
 
 
 def test_recordings_are_added_to_a_data_set(recording, tmp_path):

@@ -291,7 +291,8 @@ def _edf(recording, format):
     kind, signal = _FORMATS[format]
     units = {f"EMG{k:03d}": ("uV", x) for k, x in enumerate(recording.emg, start=1)}
     if recording.force is not None:
-        units["force"] = (_force(recording)[1][:8], recording.force)
+        unit = _force(recording)[1]  # the header holds eight plain characters, channels.tsv all
+        units["force"] = (unit[:8] if unit.isascii() else "", recording.force)
     signals = []
     for label, (unit, values) in units.items():
         limit = max(float(np.ceil(np.abs(values).max())), 1.0)
