@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass, replace
 from numbers import Real
+from operator import index
 from pathlib import PurePath
 
 import numpy as np
@@ -80,9 +81,19 @@ def rectangular_grid(rows=13, columns=5, ied_mm=8.0, empty=((0, 0),)):
     Returns
     -------
     Grid
+
+    Raises
+    ------
+    ValueError
+        When a position of `empty` is none of the grid.
     """
-    positions = [(r, c) for r in range(rows) for c in range(columns) if (r, c) not in set(empty)]
-    return Grid(np.array(positions), ied_mm)
+    positions = list(np.ndindex(rows, columns))
+    for place in empty:
+        if np.ndim(place) != 1 or tuple(place) not in positions:
+            size = f"{rows} x {columns}"
+            raise ValueError(f"empty={empty!r} must hold (row, column) of a {size} grid, each once")
+        positions.remove(tuple(place))
+    return Grid(positions, ied_mm)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -307,7 +318,11 @@ def _checked_pnr(pnr, n_units):
 
 
 def _checked_pairs(interpolated, n_channels):
-    pairs = tuple((int(one), tuple(map(int, others))) for one, others in interpolated)
+    try:
+        pairs = tuple((index(one), tuple(map(index, others))) for one, others in interpolated)
+    except TypeError as error:
+        rule = "pairs of a channel and those whose mean it is"
+        raise ValueError(f"interpolated={interpolated!r} must be {rule}") from error
     if not all(others and {one, *others} <= {*range(n_channels)} for one, others in pairs):
         raise ValueError(f"interpolated={pairs} must name some of the {n_channels} channels")
     return pairs

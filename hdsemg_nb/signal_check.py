@@ -180,20 +180,19 @@ def repair(recording, channels):
     Raises
     ------
     ValueError
-        When there is no such channel, or no sound one is left.
+        When there is no such channel, no sound one is left, or these are no whole numbers.
     """
-    channels = np.asarray(channels, dtype=int)
-    if len(channels) == 0:
+    channels, every = np.asarray(channels), np.arange(recording.n_channels)
+    if channels.size == 0:
         return recording
-    channels = np.union1d(channels, [one for one, _ in recording.interpolated]).astype(int)
-    sound = np.setdiff1d(np.arange(recording.n_channels), channels)
-    if len(sound) == 0 or not np.isin(channels, np.arange(recording.n_channels)).all():
+    numbers = np.union1d(channels, [one for one, _ in recording.interpolated])
+    sound = np.setdiff1d(every, numbers)
+    if channels.dtype == bool or len(sound) == 0 or not np.isin(numbers, every).all():
         has = f"there are channels 0 to {recording.n_channels - 1}, and one has to be left"
         raise ValueError(f"channels={channels.tolist()} cannot be interpolated: {has}")
-    places = np.arange(recording.n_channels)[:, None]
-    places = places if recording.grid is None else recording.grid.electrodes
+    places = every[:, None] if recording.grid is None else recording.grid.electrodes
     pairs = []
-    for channel in channels:
+    for channel in numbers.astype(int):
         distance = np.linalg.norm(places[sound] - places[channel], axis=1)
         pairs.append((int(channel), tuple(sound[distance == distance.min()].tolist())))
     emg = interpolate(recording.emg, pairs)

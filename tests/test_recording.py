@@ -66,6 +66,9 @@ def test_refuses_non_finite_emg(bad):
             r"pnr=\[30, 31\] must be a number in dB for each of the 1 motor units",
         ),
         (dict(discharges=[[1]], pnr=["good"]), r"pnr=\['good'\] must be a number in dB"),
+        (dict(interpolated=[1]), r"interpolated=\[1\] must be pairs of a channel and those"),
+        (dict(interpolated=[(1.5, (0,))]), r"interpolated=\[\(1.5, .* must be pairs"),
+        (dict(interpolated=[(2, (0,))]), "must name some of the 2 channels"),
         (dict(grid=np.zeros((2, 2))), "grid is a ndarray, expected a Grid"),
         (dict(grid=rectangular_grid()), "grid has 64 electrodes.*2 channels"),
     ],
@@ -159,6 +162,16 @@ def test_grid_of_the_paper():
     assert len(grid.electrodes) == 64 and grid.shape == (13, 5) and grid.ied_mm == 8
     image = grid.image(np.arange(64))
     assert np.isnan(image[0, 0]) and image[0, 1] == 0 and image[1, 0] == 4 and image[12, 4] == 63
+
+
+def test_what_is_empty_has_to_lie_on_the_grid():
+    assert rectangular_grid(2, 2, 8, [[0, 0], np.array([1, 1])]).electrodes.tolist() == [
+        [0, 1],
+        [1, 0],
+    ]
+    for outside in ((0, 0), [(2, 0)], [(0, 0), (0, 0)]):
+        with pytest.raises(ValueError, match="empty=.* must hold .row, column. of a 2 x 2 grid"):
+            rectangular_grid(2, 2, 8, outside)
 
 
 def test_grid_refuses_double_positions():

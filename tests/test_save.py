@@ -100,7 +100,7 @@ def test_mat_is_what_matlab_counts(tmp_path):
         (
             "discharges",
             np.array([[0.0, 5]]),
-            r"field discharges\{1\} holds 0.0, expected whole samples",
+            r"field discharges\{1\} holds 0.0, expected whole numbers",
         ),
         ("emg", "x", "field emg holds 'x', expected numbers"),
         ("fs", None, "field fs is missing"),

@@ -74,5 +74,6 @@ def test_repair_takes_adjacent_sound_electrodes(planted):
     assert at_once.interpolated == twice.interpolated and repair(twice, []) is twice
     numbered = repair(replace(planted, grid=None), [5, 6])
     np.testing.assert_array_equal(numbered.emg[5], planted.emg[4])
-    with pytest.raises(ValueError, match=r"channels=\[16\] cannot be interpolated"):
-        repair(planted, [16])
+    for wrong in ([16], [-1], [1.5], np.arange(16) == 5):
+        with pytest.raises(ValueError, match=r"channels=\[.*\] cannot be interpolated: there are"):
+            repair(planted, wrong)

@@ -133,5 +133,5 @@ def zero_based(pulses, field, n_samples):
     pulses = pulses.ravel()
     wrong = pulses[~((pulses >= 1) & (pulses <= n_samples) & (pulses % 1 == 0))]
     if len(wrong):
-        raise ValueError(f"field {field} holds {wrong[0]}, expected whole samples 1 to {n_samples}")
+        raise ValueError(f"field {field} holds {wrong[0]}, expected whole numbers 1 to {n_samples}")
     return pulses.astype(np.int64) - 1

@@ -127,15 +127,13 @@ def load_mat(path):
         emg = numbers(content["emg"], "emg")
         trains = enumerate(cells(content["discharges"]), start=1)
         trains = [zero_based(x, f"discharges{{{k}}}", emg.shape[-1]) for k, x in trains]
-        about = {
-            x: content[x] for x in ("subject", "muscle", "source", "force_name") if x in content
-        }
-        about = {name: value if isinstance(value, str) else "" for name, value in about.items()}
+        names = ("subject", "muscle", "source", "force_name")
+        about = {name: x for name in names if isinstance(x := content.get(name), str)}
         for name in ("pnr", "force"):
-            about[name] = numbers(content.get(name, np.empty(0)), name).ravel()
-            about[name] = about[name] if about[name].size else None
+            values = numbers(content.get(name, np.empty(0)), name).ravel()
+            about[name] = values if values.size else None
         rows = cells(content.get("interpolated", np.empty(0)))
-        rows = [numbers(row, "interpolated").ravel() - 1 for row in rows]
+        rows = [zero_based(row, "interpolated", len(emg)) for row in rows]
         about["interpolated"] = [(one, others) for one, *others in rows]
         if "mvc" in content:
             about["mvc"] = number(content["mvc"], "mvc")
