@@ -69,8 +69,11 @@ def microvolts(unit, what="unit"):
 
 
 def same_rate(signal, fs, n_samples, emg_fs):
-    """A signal beside the EMG at the EMG's samples: linear in between, its last value held."""
-    if len(signal) == n_samples and fs == emg_fs:
+    """A signal beside the EMG at the EMG's samples: linear in between, its last value held.
+
+    One without samples stays so.
+    """
+    if len(signal) == 0 or (len(signal) == n_samples and fs == emg_fs):
         return signal
     return np.interp(np.arange(n_samples) / emg_fs, np.arange(len(signal)) / fs, signal)
 

@@ -127,19 +127,18 @@ def load_otb4(path, grid=None):
     """
     with naming(path):
         members = _members(path)
-        names = sorted(name for name in members if re.fullmatch(r"(.*/)?\w*Tracks_\d+\.xml", name))
+        names = sorted(name for name in members if re.fullmatch(r"\w*Tracks_\d+\.xml", name))
         tracks = [track for name in names for track in _xml(members, name).iter("TrackInfo")]
         emg = [track for track in tracks if _is_emg(track)]
         titles = [_title(track) for track in emg]
         track = emg[chosen(titles, grid)]
         values, fs, unit = _track(members, track)
-        beside = [
-            (_title(other), other.findtext("UnitOfMeasurement") or "", other_values[:, 0], other_fs)
-            for other in tracks
-            if other not in emg and _BESIDE.search(_title(other))
-            for other_values, other_fs, _ in [_track(members, other)]
-        ]
-        beside = [(name, u, same_rate(x, f, len(values), fs)) for name, u, x, f in beside]
+        beside = []
+        for other in tracks:
+            if other not in emg and _BESIDE.search(_title(other)):
+                signal, rate, its_unit = _track(members, other)
+                signal = same_rate(signal[:, 0], rate, len(values), fs)
+                beside.append((_title(other), its_unit, signal))
         about = dict(muscle=track.findtext("Muscle") or "")
         about["source"] = f"OTB4 file {Path(path).name}, {_title(track)}"
         emg = values.T * microvolts(unit, f"UnitOfMeasurement of {_title(track)}")
@@ -152,10 +151,11 @@ def _recording(emg, fs, kind, beside, about):
 
 
 def _members(path):
-    """Content of each file of the archive."""
+    """Content of each file of the archive, by its name without folders."""
     try:
         with tarfile.open(path) as archive:
-            return {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}
+            files = [member for member in archive if member.isfile()]
+            return {PurePosixPath(x.name).name: archive.extractfile(x).read() for x in files}
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"cannot be read as a tar ({error}); is it cut short?") from error
 
@@ -168,15 +168,10 @@ def _only(members, suffix):
 
 
 def _xml(members, name):
-    found = [
-        content
-        for key, content in members.items()
-        if PurePosixPath(key).name == PurePosixPath(name).name
-    ]
-    if not found:
+    if name not in members:
         raise ValueError(f"{name} is missing, found {sorted(members)}")
     try:
-        return ElementTree.fromstring(found[0])
+        return ElementTree.fromstring(members[name])
     except ElementTree.ParseError as error:
         raise ValueError(f"{name} is no XML ({error})") from error
 
