@@ -124,8 +124,8 @@ def rate_of_agreement(reference, found, fs, tolerance_ms=0.5, largest_lag_ms=30.
     """Rate of agreement of two spike trains after removing the constant lag between them.
 
     matched / (matched + only in found + only in reference) discharges, matched one to one in the
-    order of time, at the lag where most of them agree (of several such, the one with most exact
-    coincidences, then the smallest).
+    order of time, at the lag where most of them agree (of several such, the one where most of the
+    reference have a found one near, then with most exact coincidences, then the smallest).
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ def _checked_starts(starts, window, n_samples):
     return starts
 
 
-def labels(discharges, starts, window, span="step"):
+def labels(discharges, starts, window, span="step", step=None):
     """Which motor units discharge in which window (paper, Eq. 3-4).
 
     The paper leaves open over which samples a label looks. Span "step" counts each discharge once,
@@ -101,10 +101,11 @@ def labels(discharges, starts, window, span="step"):
     discharges : sequence of array_like of int
         Discharge times of each motor unit as sorted samples.
     starts : array_like of int, shape (windows,)
-        Evenly spaced by the step S.
     window : int
     span : {"step", "window"}
         Length of the label, centred on the window: S or W samples.
+    step : int, optional
+        Step S; default: told from the starts, which then have to be evenly spaced.
 
     Returns
     -------
@@ -115,19 +116,7 @@ def labels(discharges, starts, window, span="step"):
     ValueError
         For an unknown span, starts that do not tell one step, discharges that cannot be right.
     """
-    return hits(discharges, *label_borders(np.asarray(starts), window, span))
-
-
-def hits(discharges, low, high):
-    """Which motor units discharge in each label, uint8 of shape (windows, motor units).
-
-    Parameters
-    ----------
-    discharges
-        As for `labels`.
-    low, high : numpy.ndarray of int, shape (windows,)
-        First sample of each label, and the one after its last (`label_borders`).
-    """
+    low, high = label_borders(np.asarray(starts), window, span, step)
     trains = [discharge_times(times, f"discharges[{k}]") for k, times in enumerate(discharges)]
     within = [np.searchsorted(times, high) > np.searchsorted(times, low) for times in trains]
     return np.array(within, dtype=np.uint8).reshape(len(within), len(low)).T
@@ -138,10 +127,8 @@ def label_borders(starts, window, span, step=None):
 
     Parameters
     ----------
-    starts, window, span
+    starts, window, span, step
         As for `labels`.
-    step : int, optional
-        Default: told from the starts, which then have to be evenly spaced.
     """
     if span not in SPANS:
         raise ValueError(f"span={span!r} is unknown; choose one of {SPANS}")
@@ -243,7 +230,7 @@ def run_labels(recording, run, starts, offsets):
     numpy.ndarray of uint8, shape (windows, motor units)
     """
     moved = [d + o for d, o in zip(recording.discharges, offsets, strict=True)]
-    return labels(moved, starts, run.window, run.span)
+    return labels(moved, starts, run.window, run.span, run.step)
 
 
 def shorten(fold, starts, recording, step, seconds):

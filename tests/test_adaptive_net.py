@@ -38,10 +38,9 @@ def test_unseen_discharges_are_found_to_the_sample(planted, fitted):
 
 def test_windows_say_what_the_discharges_do(planted, fitted):
     one, starts, _ = fitted
-    low, high = segment.label_borders(starts, 40, "step", 20)
     noisy = planted.emg + np.random.default_rng(0).normal(0, 20, planted.emg.shape)
     probabilities = one.predict(noisy.astype(np.float32), starts)
-    expected = segment.hits(one.decode(noisy.astype(np.float32)), low, high)
+    expected = segment.labels(one.decode(noisy.astype(np.float32)), starts, 40, "step", 20)
     np.testing.assert_array_equal(probabilities >= 0.5, expected)
     assert ((probabilities > 0.1) & (probabilities < 0.9)).any()
 

@@ -70,6 +70,7 @@ def test_labels_by_hand():
 def test_label_wider_than_the_window():
     starts = np.array([100, 150])  # W = 20, S = 50: spans 85-134, 135-184
     assert segment.labels([[84, 185], [85, 184]], starts, 20).T.tolist() == [[0, 0], [1, 1]]
+    assert segment.labels([[84], [85]], starts[:1], 20, step=50).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(("window", "step"), SIZES)

@@ -37,8 +37,9 @@ class FittedFilter(FittedDecoder):
         starts : numpy.ndarray of int64, shape (windows,)
             Evenly spaced, or a part of such.
         """
-        low, high = segment.label_borders(starts, self.run.window, self.run.span, self.run.step)
-        return segment.hits(self.decode(emg), low, high).astype(np.float32)
+        run = self.run
+        found = segment.labels(self.decode(emg), starts, run.window, run.span, run.step)
+        return found.astype(np.float32)
 
     @property
     def n_macs(self):
