@@ -66,23 +66,20 @@ def load(path, **about):
 
 
 def _format(path):
-    """Entry of the first format that the content fits."""
-    if path.is_dir():
-        return _FOLDER
-    with path.open("rb") as file:
-        start = file.read(4096)
+    """Name, reader and options of the first format that the content fits."""
+    start = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(4096)
     for name, fits, *rest in _FORMATS:
         if fits(path, start):
             return name, *rest
-    raise ValueError(f"{path}: {_not_read(path, start)}")
-
-
-def _not_read(path, start):
     for name, fits, then in _OTHERS:
         if fits(path, start):
-            return f"{name} is not read; {then}, and build a Recording from its arrays"
-    known = ", ".join(dict.fromkeys(name for name, *_ in [_FOLDER, *_FORMATS]))
-    return f"of no known format; known are {known}"
+            then = f"{then}, and build a Recording from its arrays"
+            raise ValueError(f"{path}: {name} is not read; {then}")
+    known = ", ".join(name for name, *_ in _FORMATS)
+    raise ValueError(f"{path}: of no known format; known are {known}")
 
 
 def _mat_with(*names):
@@ -123,7 +120,7 @@ def _is_edf(path, start):
 
 
 def _is_bids(path, start):
-    return _is_edf(path, start) and path.stem.endswith("_emg")
+    return path.is_dir() or (_is_edf(path, start) and path.stem.endswith("_emg"))
 
 
 def _is_array(path, start):
@@ -160,9 +157,9 @@ def _is_delsys_table(path, start):
     return b"\0" not in start and re.search(rb"trigno|delsys|X ?\[s\]", start, re.I) is not None
 
 
-_FOLDER = "EMG-BIDS", load_bids, "grid unit"
 _NEO = "neo reads it (pip install neo, neo.io.{})".format
 _FORMATS = [  # name, whether the content fits, reader, what it takes besides the path
+    ("EMG-BIDS", _is_bids, load_bids, "grid unit"),
     ("OTBiolab+ .mat", _mat_with("Data", "Description"), load_otb, "grid"),
     ("DEMUSE .mat", _mat_with("SIG", "MUPulses"), load_demuse, ""),
     ("MUedit .mat", _mat_with("signal"), load_muedit, "grid"),
@@ -170,7 +167,6 @@ _FORMATS = [  # name, whether the content fits, reader, what it takes besides th
     ("openhdemg .json", _starts(b"\x1f\x8b"), load_openhdemg, ""),
     ("OTB4", _tar_with(r"(^|/)Tracks_\d+\.xml$"), load_otb4, "grid"),
     ("OTB+", _tar_with(r"\.sig$"), load_otb_plus, "grid"),
-    ("EMG-BIDS", _is_bids, load_bids, "grid unit"),
     ("EDF/BDF", _is_edf, load_edf, "unit"),
     ("NumPy or a table as text", _is_array, load_array, "fs unit"),
 ]

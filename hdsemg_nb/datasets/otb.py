@@ -90,7 +90,8 @@ def load_otb(path, subject="", mvc=float("nan"), grid=None):
         known = len(sources) == len(discharges)
         pairs = zip(sources, discharges, strict=True) if known else ()
         pnr = [pulse_to_noise_ratio(*pair, fs) for pair in pairs] if known else None
-        muscle, source = ", ".join(_muscles(emg_names)), f"OTBiolab+ export {Path(path).name}"
+        muscle = ", ".join(dict.fromkeys(name.split(" - ")[0] for name in emg_names))
+        source = f"OTBiolab+ export {Path(path).name}"
         others = [(*_unit(names[k]), data[:, k]) for k in np.flatnonzero(kinds == "other")]
         about = force_fields(others, len(data)) | dict(subject=subject, muscle=muscle, mvc=mvc)
         return Recording(emg[order], fs, discharges, pnr, layout, source=source, **about)
@@ -127,10 +128,6 @@ def _grid_name(name):
     """Grid of a column like "(Decomposition of) ... - GR08MM1305 (1)[uV]"; "" without one."""
     part = re.fullmatch(r"(?i:.*decomposition of )?(.*\w) \(\d+\)\[[^]]*\]", name)
     return part[1] if part else ""
-
-
-def _muscles(names):
-    return list(dict.fromkeys(name.split(" - ")[0] for name in names))
 
 
 def _layout(names):

@@ -35,9 +35,7 @@ def save_events_tsv(recording, path):
     path : str or pathlib.Path
         Written whole or not at all.
     """
-    table = _spikes(recording)
-    onset = [f"{sample / recording.fs:.6f}" for sample in table["sample"]]
-    table = table.assign(onset=onset, duration=0, event_type=SPIKE)
+    table = _spikes(recording).assign(duration=0, event_type=SPIKE)
     columns = ["onset", "duration", "sample", "unit_id", "event_type"]
     paths.write_whole(Path(path), _tsv(table[columns]))
 
@@ -51,18 +49,17 @@ def save_csv(recording, path):
     path : str or pathlib.Path
         Written whole or not at all.
     """
-    table = _spikes(recording).sort_values(["unit_id", "sample"], kind="stable")
-    times = [f"{sample / recording.fs:.6f}" for sample in table["sample"]]
-    table = pd.DataFrame({"unit": table.unit_id, "sample": table["sample"], "time_s": times})
+    table = _spikes(recording).sort_values(["unit_id", "sample"])
+    table = table.rename(columns={"unit_id": "unit", "onset": "time_s"})
     paths.write_whole(Path(path), table.to_csv(index=False, lineterminator="\n"))
 
 
 def _spikes(recording):
-    """One row for each discharge, by time."""
-    lengths = [len(times) for times in recording.discharges]
-    samples = np.concatenate([np.empty(0, np.int64), *recording.discharges])
-    table = pd.DataFrame({"unit_id": np.repeat(np.arange(len(lengths)), lengths)})
-    return table.assign(sample=samples).sort_values(["sample", "unit_id"], ignore_index=True)
+    """One row for each discharge, by time, with the onset in s as text."""
+    trains = enumerate(recording.discharges)
+    rows = sorted((sample, unit) for unit, times in trains for sample in times.tolist())
+    rows = [(unit, sample, f"{sample / recording.fs:.6f}") for sample, unit in rows]
+    return pd.DataFrame(rows, columns=["unit_id", "sample", "onset"])
 
 
 def save_mat(recording, path):
