@@ -19,8 +19,8 @@ class Counts(namedtuple("Counts", "tp fp fn")):
     """True positives, false positives and false negatives, each int64 of shape (motor units,)."""
 
 
-class Scores(namedtuple("Scores", "precision sensitivity f1 miss_rate identified")):
-    """Precision, sensitivity, F1, miss rate (NaN without positives) and identified (bool)."""
+class Scores(namedtuple("Scores", "precision sensitivity f1 miss_rate")):
+    """Precision, sensitivity, F1 and miss rate, NaN without positives."""
 
 
 def counts(y_true, y_pred):
@@ -58,7 +58,7 @@ def binary(y, name):
 
 
 def scores(tp, fp, fn):
-    """Precision, sensitivity, F1 and miss rate (paper, Eq. 5-8), and who is identified.
+    """Precision, sensitivity, F1 and miss rate (paper, Eq. 5-8).
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def scores(tp, fp, fn):
     Returns
     -------
     Scores
-        Arrays of the same shape. Without positives (`tp + fn == 0`) the four scores are NaN and
-        `identified` is False. With positives but no prediction, precision and F1 are 0.
+        Arrays of the same shape. Without positives (`tp + fn == 0`) all are NaN. With positives
+        but no prediction, precision and F1 are 0.
 
     Raises
     ------
@@ -87,8 +87,7 @@ def scores(tp, fp, fn):
             raise ValueError(f"{name} holds {x.min():g}, a count is 0 or more")
     positives = np.where(tp + fn > 0, tp + fn, np.nan)
     precision = np.where(positives > 0, tp / np.maximum(tp + fp, 1), np.nan)
-    f1, miss_rate = 2 * tp / (positives + tp + fp), fn / positives
-    return Scores(precision, tp / positives, f1, miss_rate, miss_rate < IDENTIFIED_MISS_RATE)
+    return Scores(precision, tp / positives, 2 * tp / (positives + tp + fp), fn / positives)
 
 
 def always_positive(tp, fp, fn, n_windows):
@@ -192,5 +191,4 @@ def score_table(table, by):
 def _score_columns(counted, baseline):
     """Scores of counts, and the F1 of the baseline's, in the rows of `counted`."""
     table = pd.DataFrame(scores(*counted.to_numpy().T)._asdict(), index=counted.index)
-    f1 = scores(*baseline.to_numpy().T).f1
-    return table.drop(columns="identified").assign(always_positive_f1=f1)
+    return table.assign(always_positive_f1=scores(*baseline.to_numpy().T).f1)

@@ -95,8 +95,7 @@ def with_always_positive(units):
 
 def unit_scores(counts):
     """Counts with the scores of each row: columns precision, sensitivity, f1, miss_rate."""
-    scores = metrics.scores(*counts[["tp", "fp", "fn"]].to_numpy().T)._asdict()
-    return counts.assign(**{name: scores[name] for name in metrics.Scores._fields[:4]})
+    return counts.assign(**metrics.scores(*counts[["tp", "fp", "fn"]].to_numpy().T)._asdict())
 
 
 def peers():

@@ -110,17 +110,15 @@ def emg_file(path):
     """The *_emg.edf or .bdf of a folder, derivatives apart; a file is itself."""
     if not path.is_dir():
         return path
-    found = [p for p in sorted(path.rglob("*_emg.[eb]df")) if not _is_derived(p.relative_to(path))]
+    derived = {"derivatives", "sourcedata"}
+    found = sorted(path.rglob("*_emg.[eb]df"))
+    found = [file for file in found if derived.isdisjoint(file.relative_to(path).parts)]
     if not found:
         raise FileNotFoundError(f"{path}: no *_emg.edf or *_emg.bdf in this folder")
     if len(found) > 1:
         listed = "\n  ".join(str(p) for p in found)
         raise ValueError(f"{path}: holds {len(found)} recordings; give one of\n  {listed}")
     return found[0]
-
-
-def _is_derived(path):
-    return not {"derivatives", "sourcedata"}.isdisjoint(path.parts)
 
 
 def _root(file):
@@ -206,15 +204,16 @@ def _placed(table, file, root):
 
 def _scales(emg, unit, file):
     """Microvolts in one unit of each EMG signal; warns where header and table disagree."""
-    units = [unit or row.header or row.units for row in emg.itertuples()]
-    scales = [microvolts(u, f"unit of {name}") for u, name in zip(units, emg.name, strict=True)]
-    other = [row.units and row.units != u for row, u in zip(emg.itertuples(), units, strict=True)]
-    told = {(units[k], emg.units.iloc[k]) for k in np.flatnonzero(other)}
-    for header, table in sorted(told, key=str) if unit is None else ():
-        if microvolts(header) != microvolts(table, "units in channels.tsv"):
-            both = f"{file.name}: EMG in {header} by the EDF header, {table} by channels.tsv"
-            taken = f"taken as {header}, the unit of the header's range"
-            warnings.warn(f"{both}; {taken} (unit= overrules it)", stacklevel=3)
+    scales, otherwise = [], set()
+    for row in emg.itertuples():
+        scales.append(microvolts(unit or row.header or row.units, f"unit of {row.name}"))
+        if unit is None and row.units:
+            if microvolts(row.units, "units in channels.tsv") != scales[-1]:
+                otherwise.add((row.header, row.units))
+    for header, table in sorted(otherwise):
+        both = f"{file.name}: EMG in {header} by the EDF header, {table} by channels.tsv"
+        taken = f"taken as {header}, the unit of the header's range"
+        warnings.warn(f"{both}; {taken} (unit= overrules it)", stacklevel=3)
     return scales
 
 

@@ -82,19 +82,18 @@ def load_otb(path, subject="", mvc=float("nan"), grid=None):
         name = grids[chosen(grids, grid)]
         of_grid = np.array([len(grids) == 1 or _grid_name(column) == name for column in names])
         emg, marks, sources = (
-            data[:, (kinds == kind) & of_grid].T for kind in ("emg", "marks", "source")
+            np.flatnonzero((kinds == kind) & of_grid) for kind in ("emg", "marks", "source")
         )
-        emg_names, mark_names = (names[(kinds == k) & of_grid].tolist() for k in ("emg", "marks"))
-        order, layout = _layout(emg_names)
-        discharges = [_discharges(*pair) for pair in zip(marks, mark_names, strict=True)]
-        known = len(sources) == len(discharges)
-        pairs = zip(sources, discharges, strict=True) if known else ()
-        pnr = [pulse_to_noise_ratio(*pair, fs) for pair in pairs] if known else None
-        muscle = ", ".join(dict.fromkeys(name.split(" - ")[0] for name in emg_names))
+        order, layout = _layout(names[emg])
+        discharges, pnr = [_discharges(data[:, k], names[k]) for k in marks], None
+        if len(sources) == len(marks):
+            pairs = zip(data[:, sources].T, discharges, strict=True)
+            pnr = [pulse_to_noise_ratio(*pair, fs) for pair in pairs]
+        muscle = ", ".join(dict.fromkeys(name.split(" - ")[0] for name in names[emg]))
         source = f"OTBiolab+ export {Path(path).name}"
         others = [(*_unit(names[k]), data[:, k]) for k in np.flatnonzero(kinds == "other")]
         about = force_fields(others, len(data)) | dict(subject=subject, muscle=muscle, mvc=mvc)
-        return Recording(emg[order], fs, discharges, pnr, layout, source=source, **about)
+        return Recording(data[:, emg[order]].T, fs, discharges, pnr, layout, source=source, **about)
 
 
 def _fields(content):
@@ -175,6 +174,6 @@ def layout(kind, numbers):
 def _discharges(mark, name):
     wrong = mark[~np.isin(mark, (0, 1))]
     if len(wrong):
-        raise ValueError(f"column {name!r} holds {wrong[0]}, expected 0 or 1")
+        raise ValueError(f"column {str(name)!r} holds {wrong[0]}, expected 0 or 1")
     times = np.flatnonzero(mark) - LAG
     return times[times >= 0]
