@@ -188,7 +188,7 @@ def repair(recording, channels):
     numbers = np.union1d(channels, [one for one, _ in recording.interpolated])
     sound = np.setdiff1d(every, numbers)
     if channels.dtype == bool or len(sound) == 0 or not np.isin(numbers, every).all():
-        has = f"there are channels 0 to {recording.n_channels - 1}, and one has to be left"
+        has = f"give numbers from 0 to {recording.n_channels - 1}, one has to be left"
         raise ValueError(f"channels={channels.tolist()} cannot be interpolated: {has}")
     places = every[:, None] if recording.grid is None else recording.grid.electrodes
     pairs = []
