@@ -55,7 +55,7 @@ def path(tmp_path):
 def test_reads_the_good_channels_of_one_grid_in_row_major_order(path, save):
     content = muedit()
     save(path, content)
-    recording = load_muedit(path, grid=0, subject="S01", mvc=20.0)
+    recording = load_muedit(path, grid=0)
     order = [0, 2, 4, 1, 5]  # channel 3, row 1 column 1, is masked
     np.testing.assert_array_equal(
         recording.emg, content["signal"]["data"][order].astype(np.float32)
@@ -63,7 +63,6 @@ def test_reads_the_good_channels_of_one_grid_in_row_major_order(path, save):
     places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)]
     np.testing.assert_array_equal(recording.grid.electrodes, places)
     assert (recording.fs, recording.grid.ied_mm, recording.muscle) == (2048, 8, "GM")
-    assert (recording.subject, recording.mvc) == ("S01", 20)
     assert [times.tolist() for times in recording.discharges] == [[9, 99, 199], [54, 154]]
 
 

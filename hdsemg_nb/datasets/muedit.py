@@ -11,7 +11,7 @@ from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, struct,
 from hdsemg_nb.recording import Grid, Recording
 
 
-def load_muedit(path, grid=None, subject="", mvc=float("nan")):
+def load_muedit(path, grid=None):
     """Read one grid of a .mat file that MUedit decomposed or edited, MATLAB 5 or v7.3.
 
     MUedit (Avrillon et al., https://github.com/simonavrillon/MUedit) stores the struct `signal`
@@ -25,9 +25,6 @@ def load_muedit(path, grid=None, subject="", mvc=float("nan")):
     path : str or pathlib.Path
     grid : str or int, optional
         Which of several grids: its number from 0, its name or a part of it (its muscle or type).
-    subject : str
-    mvc : float
-        Contraction intensity in % MVC, not told by the file.
 
     Returns
     -------
@@ -56,11 +53,12 @@ def load_muedit(path, grid=None, subject="", mvc=float("nan")):
         signal = struct(content, "signal", ["data", "fsamp", "coordinates", "IED"])
         grid = chosen(_grid_names(signal), grid)
         emg, layout = _channels(signal, grid)
-        fs, muscle = number(signal["fsamp"], "signal.fsamp"), _item(signal, "muscle", grid, "")
+        fs = number(signal["fsamp"], "signal.fsamp")
         discharges, pnr = _motor_units(content, grid, emg.shape[1], fs)
-        source = f"MUedit file {Path(path).name}, grid {grid}"
-        force = force_fields(_beside(signal), emg.shape[1])
-        return Recording(emg, fs, discharges, pnr, layout, subject, muscle, mvc, source, **force)
+        about = force_fields(_beside(signal), emg.shape[1])
+        about["muscle"] = _item(signal, "muscle", grid, "")
+        about["source"] = f"MUedit file {Path(path).name}, grid {grid}"
+        return Recording(emg, fs, discharges, pnr, layout, **about)
 
 
 def _grid_names(signal):

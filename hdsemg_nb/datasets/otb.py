@@ -33,7 +33,7 @@ GRIDS = {  # numbers and interelectrode distance in mm
 }
 
 
-def load_otb(path, subject="", mvc=float("nan"), grid=None):
+def load_otb(path, grid=None):
     """Read an OTBiolab+ .mat export, MATLAB 5 or v7.3, with its decomposition results if any.
 
     Channels are put in row-major order over the electrode grid, without an empty corner, when the
@@ -47,9 +47,6 @@ def load_otb(path, subject="", mvc=float("nan"), grid=None):
     Parameters
     ----------
     path : str or pathlib.Path
-    subject : str
-    mvc : float
-        Contraction intensity in % of the maximal voluntary contraction, not told by the file.
     grid : str or int, optional
         Which of several grids: its number from 0, its name or a part of it.
 
@@ -92,8 +89,8 @@ def load_otb(path, subject="", mvc=float("nan"), grid=None):
         muscle = ", ".join(dict.fromkeys(name.split(" - ")[0] for name in names[emg]))
         source = f"OTBiolab+ export {Path(path).name}"
         others = [(*_unit(names[k]), data[:, k]) for k in np.flatnonzero(kinds == "other")]
-        about = force_fields(others, len(data)) | dict(subject=subject, muscle=muscle, mvc=mvc)
-        return Recording(data[:, emg[order]].T, fs, discharges, pnr, layout, source=source, **about)
+        about = force_fields(others, len(data)) | dict(muscle=muscle, source=source)
+        return Recording(data[:, emg[order]].T, fs, discharges, pnr, layout, **about)
 
 
 def _fields(content):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from hdsemg_nb import paths
@@ -46,7 +47,7 @@ def fetch_sample(folder=None):
         paths.made(path.parent)
         with tempfile.TemporaryDirectory() as scratch:
             paths.write_whole(path, _take_from_wheel(_download(scratch, path)))
-    return load_otb(path, subject="sample", mvc=26.0)
+    return replace(load_otb(path), subject="sample", mvc=26.0)
 
 
 def _download(scratch, path):
