@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def _numpy(path):
 
 def _table(path, fs):
     with open(path, encoding="utf-8-sig") as file:
-        lines = [line for _, line in zip(range(2), file, strict=False)]
+        lines = list(islice(file, 2))
     if not lines:
         raise ValueError("holds no row of numbers")
     separator = next((mark for mark in ";\t," if all(mark in line for line in lines)), r"\s+")
@@ -93,18 +94,17 @@ def _table(path, fs):
     wrong = [name for name in table if table[name].dtype.kind not in "iuf"]
     if wrong:
         raise ValueError(f"column {wrong[0]!r} holds {table[wrong[0]].iloc[0]!r}, expected numbers")
-    values = table.to_numpy(float)
-    if separator == "," and _is_split(values):
+    table = table.astype(float)
+    if separator == "," and _is_split(table.to_numpy()):
         raise ValueError("every second column is a fraction: its comma is also the separator")
-    upright = len(values) > values.shape[1]
-    names = table.columns if named and upright else range(max(values.shape))
-    channels = []
-    for name, series in zip(names, values.T if upright else values, strict=False):
-        if min(values.shape) > 1 and (_TIME.fullmatch(str(name).strip()) or _rises(series)):
-            _check_time(series, name, fs)
-        else:
-            channels.append(series)
-    return np.array(channels)
+    if len(table) <= table.shape[1]:  # a row for each channel
+        table = table.T
+    several = table.shape[1] > 1
+    for name, column in zip(table, table.to_numpy().T, strict=True):
+        if several and (_TIME.fullmatch(str(name).strip()) or _rises(column)):
+            _check_time(column, name, fs)
+            table = table.drop(columns=name)
+    return table.to_numpy().T
 
 
 def _is_named(line, separator):

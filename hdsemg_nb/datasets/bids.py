@@ -74,18 +74,15 @@ def load_bids(path, grid=None, unit=None):
         for found in _beside(file, root, "emg.json"):
             about |= _json(found)
         channels = _channels(file, root, edf)
-        groups = list(dict.fromkeys(channels.grid[channels.type == "EMG"]))
+        emg, others = channels[channels.type == "EMG"], channels[channels.type != "EMG"]
+        groups = list(emg.grid.unique())
         name = groups[chosen(groups, grid)]
-        is_emg = (channels.type == "EMG") & (channels.grid == name)
-        emg = channels[is_emg]
+        emg = emg[emg.grid == name]
         signals, fs = stack([edf.signals[k] for k in emg.index], _scales(emg, unit, file))
-        others = channels[channels.type != "EMG"]
-        beside = [
-            (f"{row.description} {row.name}", row.units or row.header, edf.signals[row.Index])
-            for row in others.itertuples()
-        ]
-        length = _length(about, edf, signals.shape[1], fs, file)
-        beside = [(label, u, at_rate(x, signals.shape[1], fs)[:length]) for label, u, x in beside]
+        length, beside = _length(about, edf, signals.shape[1], fs, file), []
+        for row in others.itertuples():
+            values = at_rate(edf.signals[row.Index], signals.shape[1], fs)[:length]
+            beside.append((f"{row.description} {row.name}", row.units or row.header, values))
         order, layout = _layout(emg, about, file)
         task = re.search(r"(\d+)percentMVC", _entities(file).get("task", ""))
         recording = Recording(
