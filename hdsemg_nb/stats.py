@@ -92,7 +92,7 @@ def pairs(scores):
     ------
     ValueError
         When there are fewer than two treatments or no block, a block is incomplete, or there are
-        too many arrangements (more than 3 treatments in 100 blocks, 4 in 48, 5 in 6).
+        too many arrangements (never of 3 treatments in 300 blocks, 4 in 40 or 5 in 8).
 
     Examples
     --------
