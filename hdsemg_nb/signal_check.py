@@ -207,7 +207,8 @@ def interpolate(emg, interpolated):
     emg : numpy.ndarray, shape (channels, samples)
     interpolated : sequence of (int, sequence of int)
     """
-    emg = emg.copy() if len(interpolated) else emg
+    if len(interpolated):
+        emg = np.array(emg, dtype=np.result_type(emg, np.float32))
     for channel, others in interpolated:
         emg[channel] = emg[list(others)].mean(axis=0)
     return emg

@@ -102,6 +102,11 @@ def test_mat_is_what_matlab_counts(tmp_path):
             np.array([[0.0, 5]]),
             r"field discharges\{1\} holds 0.0, expected whole numbers",
         ),
+        (
+            "grid",
+            {"electrodes": np.indices((8, 8), np.uint8).reshape(2, -1).T, "ied_mm": 8.0},
+            "electrodes has shape .* non-negative whole numbers",
+        ),
         ("emg", "x", "field emg holds 'x', expected numbers"),
         ("fs", None, "field fs is missing"),
     ],

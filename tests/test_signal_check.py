@@ -69,6 +69,8 @@ def test_repair_takes_adjacent_sound_electrodes(planted):
     np.testing.assert_array_equal(repaired.emg[rest], planted.emg[rest])
     assert repaired.interpolated == ((5, (1, 4, 9)), (6, (2, 7, 10)))
     np.testing.assert_array_equal(interpolate(planted.emg, repaired.interpolated), repaired.emg)
+    whole = interpolate(np.array([[0], [2], [3]], np.int16), [(0, (1, 2))])
+    assert whole.tolist() == [[2.5], [2], [3]]
     at_once, twice = repair(planted, [5, 6]), repair(repair(planted, [5]), [6])
     np.testing.assert_array_equal(at_once.emg, twice.emg)  # 5 is not left with what 6 held
     assert at_once.interpolated == twice.interpolated and repair(twice, []) is twice

@@ -135,10 +135,9 @@ def load_mat(path):
         if "mvc" in content:
             about["mvc"] = number(content["mvc"], "mvc")
         if isinstance(grid := content.get("grid"), dict):
-            places = numbers(
-                require(grid, ["electrodes", "ied_mm"])["electrodes"], "grid.electrodes"
-            )
-            about["grid"] = Grid(places - 1, number(grid["ied_mm"], "grid.ied_mm"))
+            require(grid, ["electrodes", "ied_mm"])
+            places = numbers(grid["electrodes"], "grid.electrodes").astype(float) - 1
+            about["grid"] = Grid(places, number(grid["ied_mm"], "grid.ied_mm"))
         return Recording(emg, number(content["fs"], "fs"), trains, **about)
 
 
