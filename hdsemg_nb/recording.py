@@ -87,13 +87,11 @@ def rectangular_grid(rows=13, columns=5, ied_mm=8.0, empty=((0, 0),)):
     ValueError
         When a position of `empty` is none of the grid.
     """
-    positions = list(np.ndindex(rows, columns))
-    for place in empty:
-        if np.ndim(place) != 1 or tuple(place) not in positions:
-            size = f"{rows} x {columns}"
-            raise ValueError(f"empty={empty!r} must hold (row, column) of a {size} grid, each once")
-        positions.remove(tuple(place))
-    return Grid(positions, ied_mm)
+    places = list(np.ndindex(rows, columns))
+    without = [tuple(np.ravel(place)) for place in empty]
+    if not set(without) <= set(places):
+        raise ValueError(f"empty={empty!r} must hold (row, column) of a {rows} x {columns} grid")
+    return Grid([place for place in places if place not in without], ied_mm)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -169,7 +169,7 @@ def test_what_is_empty_has_to_lie_on_the_grid():
         [0, 1],
         [1, 0],
     ]
-    for outside in ((0, 0), [(2, 0)], [(0, 0), (0, 0)]):
+    for outside in ((0, 0), [(2, 0)], [(0, 0, 0)]):
         with pytest.raises(ValueError, match="empty=.* must hold .row, column. of a 2 x 2 grid"):
             rectangular_grid(2, 2, 8, outside)
 
