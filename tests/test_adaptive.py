@@ -222,8 +222,11 @@ def test_a_burst_on_all_channels_is_not_adapted_to(planted, half, size):
     assert recall(planted, half[0].decode(emg[:, : planted.n_samples]), 9500, 16000) > 0.97
 
 
-def test_a_burst_is_left_out_and_a_stronger_contraction_is_not(planted, half):
+@pytest.mark.parametrize("rest", [0, 10000])
+def test_a_burst_is_left_out_and_a_stronger_contraction_is_not(planted, half, rest):
     emg = planted.emg.copy()
+    emg[3, :rest] = 0  # one channel, for most of the training: there is nothing to compare with
+    half[0].fit(dataclasses.replace(planted, emg=emg))
     emg[:, 9000:9300] *= 12
     cleaned, kept = half[0].without_artefacts(emg, half[0].sound)
     np.testing.assert_array_equal(kept, (cleaned == emg).all(axis=0))
@@ -244,6 +247,14 @@ def test_a_state_of_another_training_is_refused(planted, half):
     other = AdaptiveStream(AdaptiveFilter().fit(planted))
     with pytest.raises(ValueError, match="state is of another training"):
         AdaptiveStream(half[0]).restore(other.state)
+
+
+@pytest.mark.parametrize("kind", [MotorUnitFilter, AdaptiveFilter])
+def test_a_signal_of_no_and_of_few_samples(planted, kind):
+    fitted = kind().fit(planted)
+    with pytest.raises(ValueError, match="emg holds no sample"):
+        fitted.decode(planted.emg[:, :0])
+    assert [len(times) for times in fitted.decode(planted.emg[:, :5])] == [0, 0, 0]
 
 
 def test_a_signal_in_millivolts_is_refused(planted, half):

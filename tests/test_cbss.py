@@ -5,7 +5,13 @@ import pytest
 from scipy.signal import butter, resample_poly, sosfilt
 
 from hdsemg_nb import metrics
-from hdsemg_nb.cbss import MotorUnitFilter, decompose, filter_bank, pulse_to_noise_ratio
+from hdsemg_nb.cbss import (
+    MotorUnitFilter,
+    decompose,
+    filter_bank,
+    pulse_to_noise_ratio,
+    silhouette,
+)
 from hdsemg_nb.cbss.covariance import extended_covariance, lag_products
 from hdsemg_nb.cbss.filter import sound_channels
 from hdsemg_nb.discharges import match_discharges
@@ -171,8 +177,10 @@ def test_pulse_to_noise_ratio_by_hand():
     wide = np.repeat(source, 5)  # at five times the rate pulses are five times as many samples
     assert pulse_to_noise_ratio(wide, [502, 2502], 10240) == pytest.approx(40, abs=0.1)
     assert pulse_to_noise_ratio(wide, [502, 2502]) < 35
-    with pytest.raises(ValueError, match="discharges holds 1000, outside the signal"):
-        pulse_to_noise_ratio(source, [100, 1000])
+    for wrong in ([100, 1000], [-900, 100]):
+        for quality in (pulse_to_noise_ratio, silhouette):
+            with pytest.raises(ValueError, match=r"discharges holds -?\d+00, outside the signal"):
+                quality(source, wrong, 2048)
 
 
 def test_a_unit_that_would_need_more_look_ahead_is_named(planted):
@@ -190,6 +198,10 @@ def test_a_signal_in_another_unit_or_with_another_mean_is_told(planted):
     with pytest.raises(ValueError, match="mV or V in place of uV"):
         fitted.decode(planted.emg / 1000)
     fitted.decode(0 * planted.emg)  # dead, not small
+    rested = planted.emg.copy()
+    rested[3, :10000] = 0  # a channel that is at rest for most of the training tells nothing
+    with pytest.raises(ValueError, match="mV or V in place of uV"):
+        MotorUnitFilter().fit(with_channels(planted, rested)).decode(planted.emg / 1000)
     offset = 300 * np.random.default_rng(0).standard_normal((16, 1))
     with pytest.warns(UserWarning, match="high-pass both signals"):
         fitted.decode(planted.emg + offset)

@@ -144,6 +144,7 @@ class AdaptiveFilter(MotorUnitFilter):
         numpy.ndarray of bool, shape (samples,)
             Samples that are left.
         """
+        live = live & (self.typical_ > 0)  # not those at rest in most of the training
         whole, kept = emg.shape[1] // PIECE * PIECE, np.ones(emg.shape[1], bool)
         if not (whole and live.any()):
             return emg, kept
@@ -159,8 +160,8 @@ class AdaptiveFilter(MotorUnitFilter):
     def adapt(self, emg):
         """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
         self.check(emg)
+        self.check_size(emg)
         live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
-        self.check_size(emg, live)
         emg, kept = self.without_artefacts(emg, live)
         products = lag_products(emg - self.mean_, self.n_lags)
         covariance = self.covariance(products, kept.sum(), live)

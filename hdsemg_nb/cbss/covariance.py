@@ -26,7 +26,7 @@ def lag_products(emg, n_lags):
     """
     emg = emg.astype(np.float64)  # what is left of nearly equal samples is lost in float32
     n = emg.shape[1]
-    return np.array([emg[:, : n - lag] @ emg[:, lag:].T for lag in range(n_lags)])
+    return np.array([emg[:, : max(0, n - lag)] @ emg[:, lag:].T for lag in range(n_lags)])
 
 
 def extended_covariance(products, n_judged=None, oversampled=1):

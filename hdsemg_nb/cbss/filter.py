@@ -160,7 +160,8 @@ class MotorUnitFilter:
         Returns
         -------
         numpy.ndarray of float32, shape (motor units, samples)
-            Aligned with the discharge times; computed as if the signal were 0 beyond its ends.
+            Aligned with the discharge times; beyond its ends the signal counts as the mean of the
+            training.
 
         Raises
         ------
@@ -184,9 +185,13 @@ class MotorUnitFilter:
             shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
             raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
 
-    def check_size(self, emg, live):
-        """Refuse EMG of which every live channel is much smaller than in the training."""
-        if live.any() and (np.ptp(emg, axis=1) < TOO_SMALL * self.typical_)[live].all():
+    def check_size(self, emg):
+        """Refuse EMG without a sample, or with every channel much smaller than in the training."""
+        if not emg.shape[1]:
+            raise ValueError("emg holds no sample")
+        size = np.ptp(emg, axis=1)
+        told = (size > 0) & (self.typical_ > 0)  # a channel may be dead here, or was mostly there
+        if told.any() and (size < TOO_SMALL * self.typical_)[told].all():
             raise ValueError(
                 "emg is 200 times smaller than in the training: mV or V in place of uV?"
             )
@@ -207,7 +212,7 @@ class MotorUnitFilter:
         Raises
         ------
         ValueError
-            As `source`, and for a signal in another unit.
+            As `source`, and for a signal without a sample or in another unit.
 
         Warns
         -----
@@ -216,7 +221,7 @@ class MotorUnitFilter:
             output of a filter.
         """
         self.check(emg)
-        self.check_size(emg, emg.min(axis=1) < emg.max(axis=1))
+        self.check_size(emg)
         offset = emg.mean(axis=1) - self.mean_[:, 0]
         moved = np.abs(self.weights_.sum(axis=2) @ offset)
         if moved.max() > MOST_MOVED:

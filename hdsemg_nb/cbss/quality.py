@@ -62,6 +62,8 @@ def silhouette(source, discharges, fs):
     float
         -1 to 1; NaN without discharges or without other peaks.
     """
+    source = np.asarray(source)
+    discharges = discharge_times(discharges, n_samples=len(source))
     found = peaks(source, fs, 0)
     others = found[~np.isin(found, _around(discharges, fs))]  # a mark may be off its peak
     if len(discharges) == 0 or len(others) == 0:
@@ -72,7 +74,7 @@ def silhouette(source, discharges, fs):
 def _around(discharges, fs):
     """Samples of the discharges and those beside them."""
     reach = REACH * oversampling(fs)
-    return np.asarray(discharges)[:, None] + np.arange(-reach, reach + 1)
+    return discharges[:, None] + np.arange(-reach, reach + 1)
 
 
 def two_class_silhouette(high, low):
