@@ -76,7 +76,9 @@ def test_a_file_goes_on_from_what_was_learnt_and_from_the_training(loaded, two_u
 
 def test_a_damaged_file_and_a_wrong_name_are_refused(fitted, loaded, two_units, tmp_path):
     whole = (tmp_path / "decoder.npz").read_bytes()
-    for content in (whole[: len(whole) // 2], b"", b"PK\x03\x04", b"nothing"):
+    middle = whole.index(b"filter.products_.npy") + 100
+    spoilt = whole[:middle] + bytes(50) + whole[middle + 50 :]
+    for content in (whole[: len(whole) // 2], spoilt, b"", b"PK\x03\x04", b"nothing"):
         (tmp_path / "cut.npz").write_bytes(content)
         with pytest.raises(ValueError, match=r"cut\.npz was not written by this .*export the dec"):
             latency.load_decoder(tmp_path / "cut.npz")

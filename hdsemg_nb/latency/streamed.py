@@ -1,6 +1,7 @@
 """Decoders that follow the signal: in a file with what they have learnt, and on a stream."""
 
 import json
+import zlib
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -78,9 +79,17 @@ class StreamedDecoder(FittedDecoder):
             filters, weights, state = (_part(arrays, name) for name in PARTS)
             adaptive = _filter(filters, facts)
             run = Run(**run)
-        except (BadZipFile, KeyError, TypeError, EOFError, OSError, ValueError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+        except FileNotFoundError:
+            raise
+        except (
+            BadZipFile,
+            zlib.error,
+            KeyError,
+            TypeError,
+            EOFError,
+            OSError,
+            ValueError,
+        ) as error:
             raise ValueError(
                 f"{path} was not written by this version of hdsemg_nb.latency.export, or is cut "
                 f"short ({error}): export the decoder again"
