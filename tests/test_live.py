@@ -60,9 +60,9 @@ def chunks(emg, seconds, fs=FS):
     return [(emg[:, k : k + CHUNK], (k + CHUNK) / fs, (k + CHUNK) / fs) for k in starts]
 
 
-def received(name, decoder, seconds, folder, **options):
+def received(name, decoder, seconds, folder):
     """What a receiver logs in some seconds: recording, events, counts."""
-    one = live.Receiver(decoder, live.Source(name), folder, lambda line: None, **options)
+    one = live.Receiver(decoder, live.Source(name), folder, lambda line: None)
     counts = one.run(seconds / 60)
     return *live.read_log(folder), counts
 
@@ -121,12 +121,14 @@ def test_a_stream_that_does_not_fit_is_refused(name, decoder):
 
 
 @pytest.mark.slow
-def test_millivolts_become_microvolts_and_channels_find_their_place(name, decoder, two_units):
+@pytest.mark.parametrize("more", [[], ["counter"]])
+def test_millivolts_become_microvolts_and_channels_find_their_place(name, decoder, two_units, more):
     mixed = list(reversed(decoder.channels))
-    out = lsl.outlet(name, "EMG", ["counter", *mixed], FS, "mV")
+    out = lsl.outlet(name, "EMG", [*more, *mixed], FS, "mV", ied_mm=8.0)
     one = lsl.Input(live.Source(name).find(), decoder)
+    np.testing.assert_array_equal(one.stream.grid.electrodes, two_units.grid.electrodes)
     emg = two_units.emg[:, :CHUNK]
-    out.push_chunk(np.ascontiguousarray(np.vstack([emg[:1], emg[::-1] / 1000]).T), CLOCK())
+    out.push_chunk(np.ascontiguousarray(np.vstack([emg[: len(more)], emg[::-1] / 1000]).T), CLOCK())
     sleep(0.2)
     np.testing.assert_allclose(one.pull(2.0)[0], emg, rtol=1e-5)
 
@@ -189,10 +191,13 @@ def test_a_sender_that_stops_and_comes_back(name, decoder, two_units, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_receiver_that_is_too_slow_says_what_it_lost(name, decoder, two_units, tmp_path):
+def test_a_receiver_that_is_too_slow_says_what_it_lost(
+    name, decoder, two_units, tmp_path, monkeypatch
+):
     emg = np.tile(two_units.emg, 2)
     Amplifier(name, decoder, chunks(emg, 4.0))
-    one = live.Receiver(decoder, live.Source(name), tmp_path, lambda line: None, buffer_s=1)
+    monkeypatch.setattr(lsl, "BUFFER_S", 1)
+    one = live.Receiver(decoder, live.Source(name), tmp_path, lambda line: None)
     push, calls = one.session.push, []
 
     def slow(*args):
@@ -381,3 +386,13 @@ def test_a_recording_with_lost_samples_is_refused(name, decoder, two_units):
     Amplifier(name, decoder, parts[:10] + parts[12:])
     with pytest.raises(ValueError, match="record once more"):
         live.record(0.5, live.Source(name), progress=False)
+
+
+def test_a_stream_without_units_is_recorded_as_microvolts_and_said_so(name, decoder, two_units):
+    out = lsl.outlet(name, "EMG", decoder.channels, FS)
+    opened = Thread(target=lambda: out.wait_for_consumers(10) and out.push_chunk(sent, CLOCK()))
+    sent = np.ascontiguousarray(two_units.emg[:, :400].T)
+    opened.start()
+    with pytest.warns(UserWarning, match="no unit in the description: taken as uV"):
+        recording = live.record(0.1, live.Source(name), progress=False)
+    np.testing.assert_array_equal(recording.emg, sent.T[:, : recording.n_samples])

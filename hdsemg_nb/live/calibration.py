@@ -41,6 +41,11 @@ def record(seconds, source=Source(), progress=True):  # noqa: B008
     ValueError
         When there are several, samples were lost or came again meanwhile, or `seconds` is not
         above 0.
+
+    Warns
+    -----
+    UserWarning
+        When a channel has no unit: it is taken as uV.
     """
     if not seconds > 0:
         raise ValueError(f"{seconds:g} s to record: above 0, half a minute to calibrate")
@@ -48,6 +53,8 @@ def record(seconds, source=Source(), progress=True):  # noqa: B008
     fs, chunks, times = stream.stream.fs, [], []
     if not fs > 0:
         raise ValueError(f"stream {stream.stream.name!r} has no sampling rate: give it one")
+    for note in stream.notes:
+        warnings.warn(f"stream {stream.stream.name!r}: {note}", stacklevel=2)
     n_wanted, n = round(seconds * fs), 0
     with tqdm(total=round(seconds), unit="s", desc="record", disable=not progress) as bar:
         while n < n_wanted:

@@ -26,6 +26,7 @@ class Log:
         Made; must not hold a log.
     decoder : latency.Decoder or latency.StreamedDecoder
     stream : lsl.Description
+        Of the channels in the order of the decoder.
 
     Raises
     ------
@@ -41,7 +42,7 @@ class Log:
             name: getattr(decoder, name) for name in ("network", "fs", "channels", "motor_units")
         }
         facts |= dict(stream=stream.name)
-        if stream.grid and len(stream.labels) == len(decoder.channels):
+        if stream.grid:
             facts |= dict(electrodes=stream.grid.electrodes.tolist(), ied_mm=stream.ied_mm)
         paths.write_whole(folder / "about.json", json.dumps(facts))
         self._files = {Samples: (folder / EMG).open("xb", buffering=0)}

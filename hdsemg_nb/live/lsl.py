@@ -133,7 +133,7 @@ def fitted(stream, decoder):
     else:
         notes.append("channel names are not the decoder's: taken in the order they come")
     try:
-        notes += factors([stream.units[k] for k in order])[1]
+        factors([stream.units[k] for k in order])
     except ValueError as error:
         wrong.append(str(error))
     if wrong:
@@ -142,9 +142,8 @@ def fitted(stream, decoder):
 
 
 def factors(units):
-    """Factors from units to uV, and what was taken for granted; ValueError for one unknown."""
-    notes = [] if all(units) else ["no unit in the description: taken as uV"]
-    return np.array([microvolts(unit or "uV") for unit in units], dtype=np.float32), notes
+    """Factors from units to uV, which "" counts as; ValueError for one unknown."""
+    return np.array([microvolts(unit or "uV") for unit in units], dtype=np.float32)
 
 
 class Input:
@@ -156,17 +155,26 @@ class Input:
         As found.
     decoder : latency.Decoder, optional
         That the stream has to fit (`fitted`); without one, its channels are taken as they are.
-    buffer_s : int
-        Seconds that the library keeps for a slow receiver.
+
+    Attributes
+    ----------
+    stream : Description
+        Of the channels that are taken, in their order here.
+    notes : list of str
+        What was taken for granted.
     """
 
-    def __init__(self, info, decoder=None, buffer_s=BUFFER_S):
-        self.inlet = pylsl().StreamInlet(info, buffer_s, as_numpy=True)
+    def __init__(self, info, decoder=None):
+        self.inlet = pylsl().StreamInlet(info, BUFFER_S, as_numpy=True)
         self.uid = info.uid()  # of this start of the sender
-        self.stream = described(self._lost(self.inlet.info, 5.0))
-        every = list(range(len(self.stream.labels)))
-        self.order, self.notes = fitted(self.stream, decoder) if decoder else (every, [])
-        self._factors = factors([self.stream.units[k] for k in self.order])[0]
+        sent = described(self._lost(self.inlet.info, 5.0))
+        self._n_sent = len(sent.labels)
+        self._order, self.notes = fitted(sent, decoder) if decoder else ([*range(self._n_sent)], [])
+        labels, units = ([of[k] for k in self._order] for of in (sent.labels, sent.units))
+        self.stream = sent._replace(labels=labels, units=units)
+        self._factors = factors(units)
+        if not all(units):
+            self.notes.append("no unit in the description: taken as uV")
         self.correction = self._lost(self.inlet.time_correction, 5.0)  # to this machine's clock
         self._lost(self.inlet.open_stream, 5.0)
 
@@ -186,7 +194,7 @@ class Input:
             When the sender is gone.
         """
         samples, stamps = self._lost(self.inlet.pull_chunk, wait_s, 4096, min_samples=1)
-        emg = np.reshape(samples, (len(stamps), len(self.stream.labels))).T[self.order]
+        emg = np.reshape(samples, (len(stamps), self._n_sent)).T[self._order]
         return self._factors[:, None] * emg, np.asarray(stamps) + self.correction
 
     def _lost(self, call, *args, **options):

@@ -6,7 +6,7 @@ from time import sleep
 import numpy as np
 
 from hdsemg_nb.live.log import Log
-from hdsemg_nb.live.lsl import BUFFER_S, Input, Lost, Source, outlet, pylsl
+from hdsemg_nb.live.lsl import Input, Lost, Source, outlet, pylsl
 from hdsemg_nb.live.session import RATES_HZ, Discharge, Event, Rates, Session
 
 LISTEN_S = 1.0  # before the first decision: how exact are the time stamps
@@ -31,8 +31,8 @@ class Receiver:
         as decoder.npz, with what it has learnt: to go on from.
     say : callable
         Takes the lines to show.
-    buffer_s : int
-        Seconds of samples that wait when decoding is slow; what is older is lost, and named.
+
+    Samples wait for `BUFFER_S` when decoding is slow; what is older is lost, and named.
 
     Raises
     ------
@@ -41,10 +41,10 @@ class Receiver:
         one.
     """
 
-    def __init__(self, decoder, source=Source(), log=None, say=print, buffer_s=BUFFER_S):  # noqa: B008
-        self.decoder, self.source, self.say, self._buffer_s = decoder, source, say, buffer_s
+    def __init__(self, decoder, source=Source(), log=None, say=print):  # noqa: B008
+        self.decoder, self.source, self.say = decoder, source, say
         self.clock = pylsl().local_clock
-        self.input = Input(source.find(), decoder, buffer_s)
+        self.input = Input(source.find(), decoder)
         stream = self.input.stream
         self.session = Session(decoder, self.clock)
         self.markers = outlet(f"{stream.name} discharges", "Markers", ["marker"], form="string")
@@ -127,7 +127,7 @@ class Receiver:
         refused = set()
         while self.clock() < end:
             try:
-                self.input = Input(self.source.find(1.0), self.decoder, self._buffer_s)
+                self.input = Input(self.source.find(1.0), self.decoder)
                 return
             except TimeoutError:
                 continue
