@@ -227,10 +227,11 @@ def test_branches_are_exported_as_convolutions_in_8_bits(trained, two_units, tmp
     assert [node.op_type for node in graph.node].count("MatMul") == 1  # the normalisation
 
 
-def test_measure_takes_turns_and_leaves_the_warm_up_out():
+def test_measure_takes_turns_and_leaves_the_warm_up_out(monkeypatch):
+    monkeypatch.setattr(latency.timing, "BLOCK", 5)
     calls = []
     windows = np.zeros((3, 1, 1))
     slow, quick = (lambda w, name=name: calls.append(name) for name in ("slow", "quick"))
-    table = latency.measure({"slow": slow, "quick": quick}, windows, 7, warm_up=2, block=5)
+    table = latency.measure({"slow": slow, "quick": quick}, windows, 7, warm_up=2)
     assert "".join(name[0] for name in calls) == "s" * 7 + "q" * 7 + "s" * 4 + "q" * 4
     assert table["decoder"].value_counts().to_dict() == {"slow": 7, "quick": 7}

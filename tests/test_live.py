@@ -374,7 +374,7 @@ def test_the_view_follows_the_two_streams(name, monkeypatch):
         markers.push_sample([json.dumps(dict(unit=1, sample=7, time=CLOCK()))])
 
     Thread(target=send, daemon=True).start()
-    live.view(name, minutes=0.04, per_second=20)
+    live.view(name, minutes=0.04)
     (_, unit), (_, seen) = pictures[-1].discharges[0], pictures[-1].rates[0]
     assert len(pictures) > 1 and unit == 1 and seen == [3.0, 4.0]
     assert pictures[-1].silent(CLOCK()) == ["a"]

@@ -12,7 +12,6 @@ of unit power when b' C b = 1, and sources are uncorrelated when a' C b = 0.
 
 from collections import namedtuple
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -137,18 +136,16 @@ def recovery(recordings, **options):
     -------
     pandas.DataFrame
         One row per reference motor unit, the columns of `discharges.match_motor_units` after
-        subject, mvc, n_found (motor units found in this recording), label_score (of the recording,
-        see `discharges.label_score`) and seconds (it took).
+        subject, mvc, n_found (motor units found in this recording) and label_score (of the
+        recording, see `discharges.label_score`).
     """
     tables = []
     for recording in recordings:
-        began = perf_counter()
         try:
             found = decompose(recording, **options).recording.discharges
         except NoMotorUnit:
             found = []
         about = dict(subject=recording.subject, mvc=recording.mvc, n_found=len(found))
-        about["seconds"] = perf_counter() - began
         about["label_score"] = label_score(recording.discharges, found, recording.fs)
         matched = match_motor_units(recording.discharges, found, recording.fs)
         tables.append(pd.DataFrame(about, index=matched.index).join(matched))

@@ -143,7 +143,7 @@ def stamp(table):
 
 def separation(recordings, data):
     """`cbss.recovery` of the first nine recordings: with a cohort, of three participants."""
-    judged = cbss.recovery(recordings[:9], seed=0).drop(columns="seconds")
+    judged = cbss.recovery(recordings[:9], seed=0)
     return judged.assign(data=data)
 
 

@@ -8,6 +8,8 @@ import torch
 
 from hdsemg_nb.engine import device
 
+BLOCK = 50  # timed windows in a turn
+
 
 def eager(fitted):
     """The network as torch runs it, on the GPU when there is one: what the others are compared to.
@@ -33,11 +35,11 @@ def eager(fitted):
     return probabilities
 
 
-def measure(calls, windows, n_windows=1000, warm_up=20, block=50):
+def measure(calls, windows, n_windows=1000, warm_up=20):
     """Time each call on one window at a time.
 
-    The calls take turns in blocks, so that a busy machine slows all of them alike. The clock runs
-    over the whole Python call, from a window in uV to probabilities in memory.
+    The calls take turns of `BLOCK` windows, so that a busy machine slows all of them alike. The
+    clock runs over the whole Python call, from a window in uV to probabilities in memory.
 
     Parameters
     ----------
@@ -48,10 +50,8 @@ def measure(calls, windows, n_windows=1000, warm_up=20, block=50):
     n_windows : int
         Timed windows of each call.
     warm_up : int
-        Windows of each block that are not timed: the caches, and the threads of the engine, are
+        Windows of each turn that are not timed: the caches, and the threads of the engine, are
         then those of this call.
-    block : int
-        Timed windows in a turn.
 
     Returns
     -------
@@ -59,9 +59,9 @@ def measure(calls, windows, n_windows=1000, warm_up=20, block=50):
         One row per call and window: decoder (the name), ms, in the order of the measurement.
     """
     rows = []
-    for first in range(0, n_windows, block):
+    for first in range(0, n_windows, BLOCK):
         for name, call in calls.items():
-            for k in range(first - warm_up, min(first + block, n_windows)):
+            for k in range(first - warm_up, min(first + BLOCK, n_windows)):
                 window = windows[k % len(windows)]
                 began = perf_counter()
                 call(window)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hdsemg_nb.live.lsl import Source, described, pylsl
 
+PICTURES_HZ = 4
 RATES, DISCHARGES = " rates", " discharges"  # endings of the names of the two streams
 
 
@@ -118,7 +119,7 @@ class Streams:
         return [one for (one,) in markers], list(zip(times, rates, strict=True))
 
 
-def view(name="", seconds=10.0, minutes=None, per_second=4):
+def view(name="", seconds=10.0, minutes=None):
     """Show discharges and rates in a notebook until the cell is interrupted.
 
     Fed by the two streams of a `Receiver` alone: it may run on another machine.
@@ -131,8 +132,6 @@ def view(name="", seconds=10.0, minutes=None, per_second=4):
         To show.
     minutes : float, optional
         To go on for; default: until interrupted.
-    per_second : float
-        Pictures.
     """
     streams, clock = Streams(name), pylsl().local_clock
     screen, shown = Screen(streams.motor_units, seconds), display(display_id=True)
@@ -143,4 +142,4 @@ def view(name="", seconds=10.0, minutes=None, per_second=4):
         screen.draw(clock()).savefig(picture, dpi=100)
         if shown:
             shown.update(Image(picture.getvalue()))
-        sleep(1 / per_second)
+        sleep(1 / PICTURES_HZ)
