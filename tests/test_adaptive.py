@@ -1,5 +1,4 @@
 import dataclasses
-import pickle
 
 import numpy as np
 import pytest
@@ -129,17 +128,14 @@ def test_a_stream_follows_and_comes_back(planted, half):
 
 
 @pytest.mark.parametrize("at", [21000, 22000])  # while filters are made beside, and after
-def test_a_stream_is_saved_restored_and_reset(planted, half, tmp_path, at):
-    emg = np.tile(reshaped(planted, np.float32(0.2)), 2)
-    stream, before, after = AdaptiveStream(half[0]), emg[:, :at], emg[:, at:]
+def test_a_stream_is_reset(planted, half, at):
+    before = np.tile(reshaped(planted, np.float32(0.2)), 2)[:, :at]
+    stream = AdaptiveStream(half[0])
     streamed(stream, before, 700)
     assert not np.array_equal(stream.now.averages, half[0].averages_)
-    (tmp_path / "state").write_bytes(pickle.dumps(stream))
-    restored = pickle.loads((tmp_path / "state").read_bytes())
-    expected, found = (streamed(one, after, 700) for one in (stream, restored))
     stream.reset()
     again, fresh = (streamed(one, before, 700) for one in (stream, AdaptiveStream(half[0])))
-    for a, b in zip([*expected, *again], [*found, *fresh], strict=True):
+    for a, b in zip(again, fresh, strict=True):
         assert len(a) > 30
         np.testing.assert_array_equal(a, b)
 

@@ -1,6 +1,6 @@
 """The adaptive motor-unit filter on a stream: it follows the signal while it decodes it."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.linalg import cho_factor
@@ -33,8 +33,8 @@ class AdaptiveStream:
     that of the training; one that came to follow another unit goes back to the latter
     (`cbss.strayed`).
 
-    `state` is what it has learnt, for a stream that goes on from there (`restore`); `pickle` saves
-    it in the midst of a signal; `reset` takes it back to the training.
+    `state` is what it has learnt, for a stream that goes on from there (`restore`); `reset` takes
+    it back to the training.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class AdaptiveStream:
         self._latest = [None] * units
         self.now = self.adaptive.unadapted()
         self._kept = None, 0, None  # filters, first sample, sources
-        self._coming = None  # what `_learnt` returns, or will
+        self._coming = None  # future of what `_learnt` returns
 
     @property
     def state(self):
@@ -108,11 +108,6 @@ class AdaptiveStream:
         linear.weights_, linear.thresholds_ = state["weights"].copy(), state["thresholds"].copy()
         kept = {name: state[name].copy() for name in ("averages", "lost", "live", "classes")}
         self.now = Adapted(linear, **kept)
-
-    def __getstate__(self):
-        """State with the filters that are being made, for a copy or a file."""
-        coming = self._coming.result() if isinstance(self._coming, Future) else self._coming
-        return {**self.__dict__, "_coming": coming}
 
     def push(self, chunk):
         """Take the next samples.
@@ -217,11 +212,9 @@ class AdaptiveStream:
 
     def _take(self):
         """Use the filters that were begun, waiting for them."""
-        coming, self._coming = self._coming, None
-        if coming is not None:
-            coming = coming.result() if isinstance(coming, Future) else coming
-            self._products, self._counted, now = coming
-            self.now = now or self.now
+        if self._coming is not None:
+            self._products, self._counted, now = self._coming.result()
+            self._coming, self.now = None, now or self.now
 
     def _live(self):
         return self.adaptive.sound & (self._usable <= self.n_samples)
