@@ -201,11 +201,10 @@ def _graph(fitted):
 
 class _Windows(CalibrationDataReader):
     def __init__(self, windows):
-        self.left = iter(windows)
+        self.left = ({INPUT: window[None]} for window in windows)
 
     def get_next(self):
-        window = next(self.left, None)
-        return None if window is None else {INPUT: np.ascontiguousarray(window[None])}
+        return next(self.left, None)
 
 
 def _quantised(graph, windows):

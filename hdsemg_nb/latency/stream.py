@@ -140,8 +140,12 @@ class CheckedStream:
 
         A counter of NumPy's whole numbers starts again after its largest.
         """
-        number, largest = _whole(first_sample), LARGEST_JUMP_S * self.decoder.fs
-        ahead, kind = number - self.n_samples, np.asarray(first_sample).dtype
+        counter, largest = np.asarray(first_sample), LARGEST_JUMP_S * self.decoder.fs
+        if counter.ndim or counter.dtype.kind not in "iuf" or counter % 1 != 0:
+            expected = "expected one whole number, the amplifier's counter"
+            raise ValueError(f"first_sample={first_sample!r}: {expected}")
+        number, kind = int(counter), counter.dtype
+        ahead = number - self.n_samples
         if kind.kind in "iu":
             period = 256**kind.itemsize
             if period <= 2 * largest:
@@ -291,16 +295,13 @@ class Merger:
         """Finished discharges (unit, sample) after one more window."""
         for unit in np.flatnonzero(spikes):
             self.groups[unit].append(centre)
-        return self._done(lambda group: centre + self.step - group[0] >= self.refractory)
+        return self.flush(centre + self.step - self.refractory)
 
-    def flush(self):
-        """The discharges that are not finished, at the end of a stream."""
-        return self._done(lambda group: True)
-
-    def _done(self, finished):
+    def flush(self, last=np.inf):
+        """Discharges whose first window is centred at `last` or before; default all."""
         done = []
         for unit, group in enumerate(self.groups):
-            if group and finished(group):
+            if group and group[0] <= last:
                 done.append((unit, round(np.mean(group))))
                 group.clear()
         return done
@@ -313,16 +314,6 @@ def _flat(signal, n):
         more = min(length, n - 1 - length)
         same, length = same[:, more:] & same[:, :-more], length + more
     return same.any(axis=1)
-
-
-def _whole(number):
-    """A counter as a whole number of Python, whatever type it came in."""
-    try:
-        if int(number) == number:
-            return int(number)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError(f"first_sample={number!r}: expected one whole number, the amplifier's counter")
 
 
 def _last_time(time, n_samples):
