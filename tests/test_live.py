@@ -151,6 +151,15 @@ def test_lost_and_repeated_samples_and_a_jump_of_the_clock(name, decoder, two_un
     assert (counts["missing"], counts["repeated"]) == (60, 20)
 
 
+def test_a_run_that_ends_while_it_listens_keeps_what_came(
+    name, decoder, two_units, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(receiver, "LISTEN_S", 9.0)
+    Amplifier(name, decoder, chunks(two_units.emg, 0.5))
+    recording, _, counts = received(name, decoder, 0.8, tmp_path)
+    assert counts["received"] == recording.n_samples > 0.2 * FS
+
+
 @pytest.mark.slow
 def test_a_sender_that_changes_its_rate(name, decoder, two_units, tmp_path):
     parts = chunks(two_units.emg, 1.0)

@@ -79,11 +79,12 @@ class Receiver:
     def _listen(self, end):
         """Take the first second at once: how exact its time stamps are tells what can be seen."""
         self.say(f"{self.input.stream.name}: found, waiting for samples")
-        chunks, fs, until = [], self.decoder.fs, min(end, self.clock() + LISTEN_S)
-        while self.clock() < until or not any(len(stamps) for _, stamps in chunks):
+        chunks, n, fs, until = [], 0, self.decoder.fs, self.clock() + LISTEN_S
+        while (now := self.clock()) < end and (now < until or not n):
             chunks.append(self.input.pull())
-            if self.clock() > end:
-                return
+            n += len(chunks[-1][1])
+        if not n:
+            return
         emg, stamps = (np.concatenate(part, axis=-1) for part in zip(*chunks, strict=True))
         self._pass(self.session.listen(stamps))
         ms = 1000 * self.session.tolerance / fs

@@ -176,7 +176,11 @@ class Session:
             self._jumps.popleft()
         kind = self._kind(ahead, emg[:, 0], lag)
         if kind == "clock":
-            return [self._clock_jump((self.next + ahead - self.end) / self.fs)]
+            seconds = (self.next + ahead - self.end) / self.fs
+            self.next = self.end
+            self._clock_jumps += seconds
+            self._least_lag -= seconds
+            return [self.event("clock", f"the sender's clock jumped by {seconds:+.4f} s")]
         if kind == "rate":
             self._off_rate = self.next = self.end
             n = len(self._jumps)
@@ -188,12 +192,6 @@ class Session:
         self.counts[kind] += n
         self.next += ahead
         return events + (self.restart() if ahead > LARGEST_GAP_S * self.fs else [])
-
-    def _clock_jump(self, seconds):
-        self.next = self.end
-        self._clock_jumps += seconds
-        self._least_lag -= seconds
-        return self.event("clock", f"the sender's clock jumped by {seconds:+.4f} s")
 
     def _kind(self, ahead, sample, lag):
         if len(self._jumps) >= MOST_JUMPS:
