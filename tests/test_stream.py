@@ -34,13 +34,6 @@ def test_chunks_of_any_size_give_the_offline_result(seed, step, decoder, two_uni
     assert not any(d.problem for d in decisions)
 
 
-def test_a_window_is_a_slice_of_the_ring(decoder, two_units, monkeypatch):
-    stream, given = decoder.stream(2048), []
-    monkeypatch.setattr(decoder, "probabilities", lambda w: given.append(w) or np.zeros(2))
-    stream.push(two_units.emg[:, :137], 0)
-    assert len(given) == 12 and all(window.base is stream._ring for window in given)
-
-
 def test_memory_of_a_stream_does_not_grow(decoder, two_units):
     stream = decoder.stream(2048)
     stream.push(two_units.emg, 0)

@@ -31,8 +31,7 @@ class Decision(NamedTuple):
 class CheckedStream:
     """Takes samples as they come, counts them, and checks them before they are decoded.
 
-    The last samples are kept in a ring: memory does not grow. What is wrong with the signal is
-    named in `Decision.problem`:
+    What is wrong with the signal is named in `Decision.problem`:
 
     * A channel is bad in a window (or chunk) when a sample is not finite, when its distance from
       the training mean is more than ten times the largest in training, when it is dead or saturated
@@ -78,11 +77,9 @@ class CheckedStream:
         self.used = np.ones(len(decoder.channels), dtype=bool)  # channels that are checked
         self.n_samples = 0  # received so far
         self._flat = flat_samples(fs)
-        # the last window and the samples before it with which its first can be flat; each sample is
-        # written twice, so that every window is one slice of the ring
-        self._length = longest + self._flat - 1
-        shape = len(decoder.channels), 2 * self._length
-        self._ring = np.full(shape, np.nan, dtype=np.float32)
+        # the last window and the samples before it with which its first can be flat
+        shape = len(decoder.channels), longest + self._flat - 1
+        self._last = np.full(shape, np.nan, dtype=np.float32)
         self._repeated = 0  # samples dropped since the last decision
         self._reference = None  # time stamp and number of samples, the clock is read from there
         self._off_rate = ""
@@ -126,7 +123,7 @@ class CheckedStream:
 
     def _checked(self, chunk):
         chunk = np.asarray(chunk, dtype=np.float32)
-        n_channels = len(self._ring)
+        n_channels = len(self._last)
         if chunk.ndim != 2 or len(chunk) != n_channels:
             raise ValueError(
                 f"chunk has shape {chunk.shape}, expected ({n_channels}, samples): the decoder "
@@ -188,14 +185,12 @@ class CheckedStream:
 
     def _keep(self, part):
         self.n_samples += part.shape[1]
-        last = part[:, -self._length :]
-        at = np.arange(self.n_samples - last.shape[1], self.n_samples) % self._length
-        self._ring[:, at] = self._ring[:, at + self._length] = last
+        length = self._last.shape[1]
+        self._last = np.concatenate([self._last, part], axis=1)[:, -length:]
 
     def _sound(self, n):
         """The last `n` samples without what is bad in them, or None; and what is wrong in words."""
-        at = self.n_samples % self._length
-        signal = self._ring[:, at : at + self._length][:, -(n + self._flat - 1) :]
+        signal = self._last[:, -(n + self._flat - 1) :]
         window = signal[:, -n:]
         bad, problem = self._problem(window, _flat(signal, self._flat))
         n_bad, n_used, most = bad.sum(), self.used.sum(), int(self.most_bad * self.used.sum())
