@@ -45,28 +45,25 @@ class Log:
         if stream.grid:
             facts |= dict(electrodes=stream.grid.electrodes.tolist(), ied_mm=stream.ied_mm)
         paths.write_whole(folder / "about.json", json.dumps(facts))
-        self._files = {Samples: (folder / EMG).open("xb", buffering=0)}
+        self._emg, self._tables = (folder / EMG).open("xb", buffering=0), {}
         for kind, name in TABLES.items():
-            self._files[kind] = (folder / name).open("xb", buffering=0)
+            self._tables[kind] = (folder / name).open("x", 1, encoding="utf-8", newline="")
             self._line(kind, kind._fields)
 
     def write(self, output):
         """Write one output of the session; rates are not kept."""
         if isinstance(output, Samples):
-            file = self._files[Samples]
-            file.seek(4 * output.first * len(output.emg))  # samples left out read as 0
-            file.write(np.ascontiguousarray(output.emg.T, dtype=np.float32))
+            self._emg.seek(4 * output.first * len(output.emg))  # samples left out read as 0
+            self._emg.write(np.ascontiguousarray(output.emg.T, dtype=np.float32))
         elif type(output) in TABLES:
             self._line(type(output), output)
 
     def _line(self, kind, values):
-        text = StringIO()
-        csv.writer(text, lineterminator="\n").writerow(values)
-        self._files[kind].write(text.getvalue().encode())
+        csv.writer(self._tables[kind], lineterminator="\n").writerow(values)
 
     def close(self, state=None):
         """Close the files; with what a decoder has learnt, it is written beside them."""
-        for file in self._files.values():
+        for file in (self._emg, *self._tables.values()):
             file.close()
         if state is not None:
             self._decoder.save(self._learnt, state)
@@ -122,5 +119,5 @@ def read_log(folder):
 
 def _table(path):
     """The whole lines of a table."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     return pd.read_csv(StringIO(text[: text.rfind("\n") + 1]))
