@@ -193,22 +193,22 @@ class AdaptiveStream:
 
     def _follow(self, died):
         """Begin new filters at the end of a period, take them `DELAY_S` later."""
-        at = self.n_samples % self._period
+        at, live, recent = self.n_samples % self._period, self._live(), self._recent(self._memory)
         if at == self._delay or died:
             self._take()
         if at == 0:
-            recent, live = self._recent(self._memory).copy(), self._live()
-            state = self._products, self._counted, self.now.averages
-            self._coming = _BESIDE.submit(self._learnt, recent, live, *state)
-        live = self._live()
+            self._coming = _BESIDE.submit(self._learnt, recent.copy(), live, *self._known())
         if died and self.n_samples >= self._period:
             self._take()
-            state = self._products, self._counted, self.now.averages
-            recent, _ = self.adaptive.without_artefacts(self._recent(self._memory), live)
-            self.now = self._adapted(recent, live, *state) or self.now
+            recent, _ = self.adaptive.without_artefacts(recent, live)
+            self.now = self._adapted(recent, live, *self._known()) or self.now
         elif died and live.any():  # too little signal to adapt to
             covariance = self.adaptive.covariance(self._products, self._counted, live)
             self.now = self.adaptive.without_dead(self.now, covariance, live)
+
+    def _known(self):
+        """What new filters are made from, besides the recent signal."""
+        return self._products, self._counted, self.now.averages
 
     def _take(self):
         """Use the filters that were begun, waiting for them."""
