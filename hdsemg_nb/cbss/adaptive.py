@@ -72,11 +72,8 @@ class AdaptiveFilter(MotorUnitFilter):
         emg = np.where(mask, recording.emg - self.mean_, 0)
         self.products_ = lag_products(emg, self.n_lags) / mask.sum()
         trains = [times[mask[times]] for times in recording.discharges]
-        averages = [
-            spike_triggered_average(emg, times + lag, self.n_lags)
-            for times, lag in zip(trains, self.lags_, strict=True)
-        ]
-        self.averages_ = np.array(averages)
+        marks = [times + lag for times, lag in zip(trains, self.lags_, strict=True)]
+        self.averages_ = np.array([spike_triggered_average(emg, t, self.n_lags) for t in marks])
         self.grid_, self.largest_ = recording.grid, np.abs(emg).max(axis=1)
         self.together_ = together(trains, recording.n_samples, recording.fs)
         sources = [np.where(mask, source, 0) for source in self.source(recording.emg)]
@@ -200,26 +197,11 @@ class AdaptiveFilter(MotorUnitFilter):
         return self.follow(emg, live, own, about.averages, found) if found.any() else about
 
     def covariance(self, products, n_samples, live, n_judged=None):
-        """Covariance of the live channels: of the moment and of the training.
+        """Covariance of the live channels, (live channels * n_lags) squared.
 
-        Parameters
-        ----------
-        products : numpy.ndarray, shape (n_lags, channels, channels)
-            `lag_products` of recent signal, without the mean of the training.
-        n_samples : float
-            Samples they are summed over.
-        live : numpy.ndarray of bool, shape (channels,)
-        n_judged : int, optional
-            As in `extended_covariance`.
-
-        Returns
-        -------
-        numpy.ndarray, shape (live channels * n_lags, live channels * n_lags)
-
-        Raises
-        ------
-        ValueError
-            When no channel is live.
+        That of the moment, from `lag_products` of recent signal without the mean of the training,
+        summed over `n_samples`, and that of the training; `n_judged` as in `extended_covariance`.
+        A ValueError says that no channel is live.
         """
         if not live.any():
             raise ValueError("every channel that the filters use is dead in emg")
@@ -263,8 +245,9 @@ class AdaptiveFilter(MotorUnitFilter):
                 found[unit] = its
             lost, new = (classes[:, 1] < CHANGED) | (classes[:, 1] > TOO_HIGH), {}
             for unit in units[(lost | changed)[units]]:
-                new[unit] = self._average(emg, found[unit], unit, before[unit], live)
-            new = {unit: average for unit, average in new.items() if average is not None}
+                average = self._average(emg, found[unit], unit, before[unit], live)
+                if average is not None:
+                    new[unit] = average
             lost[list(new)], changed[list(new)] = False, True
             if not left or not new:
                 break

@@ -7,21 +7,10 @@ TOGETHER = 0.5  # share of common discharges from which two units are one
 
 
 def strayed(adaptive, now, n_samples):
-    """Units that came to follow another one.
+    """Which units came to follow another one, bool of shape (motor units,).
 
     Of two that discharge together and did not in the training, the one whose action potential is
-    further from that of the training.
-
-    Parameters
-    ----------
-    adaptive : cbss.AdaptiveFilter
-    now : cbss.adapted.Adapted
-    n_samples : int
-        Length of the signal that it was adapted to.
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (motor units,)
+    further from that of the training; `n_samples` were adapted to.
     """
     away = np.linalg.norm(now.averages - adaptive.averages_, axis=(1, 2))
     away /= np.linalg.norm(adaptive.averages_, axis=(1, 2))

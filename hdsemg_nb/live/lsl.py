@@ -100,23 +100,9 @@ def described(info):
 
 
 def fitted(stream, decoder):
-    """Channels of a stream in the order of a decoder.
+    """Numbers of a stream's channels in the order of a decoder, and what was taken for granted.
 
-    Parameters
-    ----------
-    stream : Description
-    decoder : latency.Decoder
-
-    Returns
-    -------
-    order : list of int
-    notes : list of str
-        What was taken for granted.
-
-    Raises
-    ------
-    ValueError
-        With all that does not fit.
+    A ValueError names all that does not fit.
     """
     wrong, notes, wanted = [], [], list(decoder.channels)
     if stream.fs != decoder.fs:

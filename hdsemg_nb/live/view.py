@@ -53,17 +53,7 @@ class Screen:
         return [name for unit, name in enumerate(self.motor_units) if unit not in heard]
 
     def draw(self, now):
-        """Figure of the last seconds.
-
-        Parameters
-        ----------
-        now : float
-            In s, by the clock of the streams.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
+        """Figure of the last seconds until `now`, in s by the clock of the streams."""
         for kept in (self.discharges, self.rates):
             kept[:] = [one for one in kept if one[0] >= now - self.seconds]
         figure = Figure(figsize=(7, 4), layout="constrained")
@@ -88,18 +78,7 @@ class Screen:
 
 
 class Streams:
-    """The two streams of a `Receiver`, wherever on the network it runs.
-
-    Parameters
-    ----------
-    name : str
-        Of the stream that is decoded; "" when there is one only.
-
-    Raises
-    ------
-    TimeoutError, ValueError
-        As `lsl.Source.find`.
-    """
+    """The two streams of a `Receiver`, wherever on the network it runs; `name` as for `view`."""
 
     def __init__(self, name=""):
         rates = Source(name and name + RATES, "DischargeRates").find()
@@ -132,6 +111,11 @@ def view(name="", seconds=10.0, minutes=None):
         To show.
     minutes : float, optional
         To go on for; default: until interrupted.
+
+    Raises
+    ------
+    TimeoutError, ValueError
+        As `lsl.Source.find`.
     """
     streams, clock = Streams(name), pylsl().local_clock
     screen, shown = Screen(streams.motor_units, seconds), display(display_id=True)
