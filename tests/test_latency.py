@@ -142,6 +142,14 @@ def test_a_cut_file_is_named(share, exported, tmp_path):
         latency.Decoder(path)
 
 
+@pytest.mark.parametrize("name", [b'"network": ', b"emg_uv"])
+def test_a_damaged_file_is_named(name, exported, tmp_path):
+    content, path = exported.read_bytes(), tmp_path / "damaged.onnx"
+    path.write_bytes(content.replace(name, b"\xff" * len(name), 1))
+    with pytest.raises(ValueError, match=r"damaged\.onnx.* is damaged.*export the network again"):
+        latency.Decoder(path)
+
+
 def test_metadata_of_another_version_are_named(exported, tmp_path):
     model, path = onnx.load(exported), tmp_path / "older.onnx"
     facts = json.loads(model.metadata_props[0].value)

@@ -405,3 +405,9 @@ def test_a_stream_without_units_is_recorded_as_microvolts_and_said_so(name, deco
     with pytest.warns(UserWarning, match="no unit in the description: taken as uV"):
         recording = live.record(0.1, live.Source(name), progress=False)
     np.testing.assert_array_equal(recording.emg, sent.T[:, : recording.n_samples])
+
+
+def test_chunks_of_no_sample_are_not_sent(planted):
+    for chunk in (0, -20):
+        with pytest.raises(ValueError, match=f"chunk={chunk}: at least 1 sample"):
+            live.send(planted, chunk=chunk, wait_s=0.1)

@@ -87,7 +87,13 @@ class Decoder(FittedDecoder):
         mean, *levels = (np.array(facts[name], dtype=np.float32) for name in LEVELS)
         self.mean_uv, (self.largest_uv, self.typical_uv) = mean[:, None], levels
         self.engine, self.threads = engine, threads or torch.get_num_threads()
-        self._run = ENGINES[engine](content, self.precision, self.threads)
+        try:
+            self._run = ENGINES[engine](content, self.precision, self.threads)
+        except Exception as error:  # each engine has its own
+            raise ValueError(
+                f"{path}: {engine} cannot load it ({error}); if it is damaged, export the network "
+                "again"
+            ) from error
 
     def probabilities(self, window):
         """Probability of a discharge of each motor unit in one window.
@@ -139,11 +145,11 @@ def _metadata(content, path):
     """What `export` has written into a file beside the network."""
     try:
         properties = onnx.load_from_string(content).metadata_props
-    except DecodeError as error:
+        facts = json.loads(next((one.value for one in properties if one.key == KEY), "{}"))
+    except (DecodeError, ValueError) as error:
         raise ValueError(
-            f"{path} is cut short or no ONNX file ({error}): export the network again"
+            f"{path} is damaged, is cut short or no ONNX file ({error}): export the network again"
         ) from error
-    facts = json.loads(next((one.value for one in properties if one.key == KEY), "{}"))
     missing = [name for name in (*FACTS, *LEVELS) if name not in facts]
     if missing:
         raise ValueError(

@@ -30,7 +30,11 @@ def send(recording, name="replay", chunk=20, minutes=None, wait_s=60.0, progress
     ------
     TimeoutError
         When nobody listens within `wait_s`.
+    ValueError
+        When `chunk` is below 1.
     """
+    if chunk < 1:
+        raise ValueError(f"chunk={chunk}: at least 1 sample")
     grid, fs = recording.grid, recording.fs
     out = outlet(
         name, "EMG", channel_names(recording), fs, "microvolts", ied_mm=grid and grid.ied_mm
