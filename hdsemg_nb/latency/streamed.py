@@ -27,6 +27,7 @@ FITTED = {  # of `cbss.AdaptiveFilter`, without the grid
     *("n_lags", "largest_lag", "weights_", "lags_", "thresholds_", "mean_", "fs_"),
     *("products_", "averages_", "classes_", "together_", "largest_", "typical_"),
 }
+DAMAGED = BadZipFile, zlib.error, KeyError, TypeError, EOFError, OSError, ValueError
 PARTS = ("filter", "detector", "state")  # of a file: arrays named "<part>.<name>"
 
 
@@ -81,15 +82,7 @@ class StreamedDecoder(FittedDecoder):
             run = Run(**run)
         except FileNotFoundError:
             raise
-        except (
-            BadZipFile,
-            zlib.error,
-            KeyError,
-            TypeError,
-            EOFError,
-            OSError,
-            ValueError,
-        ) as error:
+        except DAMAGED as error:
             raise ValueError(
                 f"{path} was not written by this version of hdsemg_nb.latency.export, or is cut "
                 f"short ({error}): export the decoder again"
