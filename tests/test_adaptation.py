@@ -80,6 +80,12 @@ def filter_alone(monkeypatch):
     monkeypatch.setattr(adaptation, "OF_WINDOWS", {})
 
 
+def test_a_misspelt_part_is_refused_before_anything_is_computed(monkeypatch):
+    monkeypatch.setitem(adaptation.PARTS, "real", None)
+    with pytest.raises(ValueError, match="Unknown parameter 'minuts' .* Did you mean 'minutes'"):
+        adaptation.compute(["real", "minuts"])
+
+
 def test_one_thing_is_varied_at_a_time():
     cases = adaptation.cases()
     differing = [sum(case[k] != v for k, v in adaptation.MIDDLE.items()) for case in cases]

@@ -180,6 +180,12 @@ def test_features_are_written_and_read_as_they_are(wave, monkeypatch, tmp_path):
     assert both["data"].tolist() == ["synthetic", "sample", "hug2021", "hug2021"]
 
 
+def test_a_misspelt_result_is_refused_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(dataset, "cross_validate", None)
+    with pytest.raises(ValueError, match="'cohort_feature' .* Did you mean 'cohort_features'"):
+        dataset.main(["pipeline_example", "cohort_feature"])
+
+
 def test_share_of_motor_units_found_again():
     judged = pd.DataFrame(
         {

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from hdsemg_nb import metrics, paths, robustness, segment, tables, train
+from hdsemg_nb import metrics, params, paths, robustness, segment, tables, train
 from hdsemg_nb.chapters.contractions import (
     FORCES,
     MINUTE_S,
@@ -259,6 +259,7 @@ PARTS = {
 
 def compute(asked):
     """Compute results/adaptation_<part>.csv for the parts asked for; default all."""
+    params.refuse_unknown(asked, PARTS, "the parts of results/adaptation_*.csv")
     torch.set_num_threads(1)
     for part in asked or PARTS:
         stem = f"adaptation_{part}"

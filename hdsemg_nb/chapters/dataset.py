@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import welch
 
-from hdsemg_nb import cbss, paths, tables
+from hdsemg_nb import cbss, params, paths, tables
 from hdsemg_nb.chapters.dataset_figures import busiest
 from hdsemg_nb.datasets import fetch_sample, load_recordings, synthetic_cohort
 from hdsemg_nb.decoders import Run
@@ -195,7 +195,8 @@ NOTES = {
 
 
 def main(names):
-    """Compute committed results again."""
+    """Compute committed results again, those of the names or all."""
+    params.refuse_unknown(names, NOTES, "the results of notebook 01")
     sample = fetch_sample()
     for name in names or NOTES:
         if name in COMPUTED:

@@ -59,8 +59,7 @@ def compute(asked=()):
     ValueError
         For an unknown part.
     """
-    if unknown := set(asked) - set(PARTS):
-        raise ValueError(f"unknown parts {sorted(unknown)}; choose of {list(PARTS)}")
+    params.refuse_unknown(asked, PARTS, "the parts of honest_evaluation")
     settings = params.read_yaml(SETTINGS)
     for part, (computed, stems) in PARTS.items():
         if part in asked:
