@@ -117,7 +117,7 @@ def draw_recording(recording, stem, output, note):
     grid, rms = grid_of(recording), recording.emg.std(axis=1, dtype=float)
     draw_grid_image(axes["grid"], grid, rms, "EMG amplitude (µV RMS)")
     axes["grid"].set_title("a  Electrodes")
-    shown = np.unique(np.linspace(0, recording.n_channels - 1, 6).astype(int))
+    shown = spread(recording.n_channels, 6)
     gap = draw_traces(axes["emg"], times / recording.fs, recording.emg[shown], 8 * rms.mean())
     scale_bar(axes["emg"], recording.duration, 0.5 * gap, gap)
     names = [f"({row}, {column})" for row, column in grid.electrodes[shown]]
@@ -131,6 +131,11 @@ def draw_recording(recording, stem, output, note):
     axes["spikes"].yaxis.get_major_locator().set_params(integer=True)
     axes["spikes"].set(title="c  Spike trains", xlabel="Time (s)")
     return save(figure, stem, output, note)
+
+
+def spread(number, n_shown):
+    """Up to `n_shown` of so many channels or motor units, from the first to the last."""
+    return np.unique(np.linspace(0, number - 1, n_shown).astype(int))[:number]
 
 
 def grid_of(recording):
@@ -206,9 +211,8 @@ def draw_muaps(recordings, stem, output, note, n_shown=5):
     rows = figure.subfigures(len(recordings), 1, squeeze=False)[:, 0]
     for row, (title, recording) in zip(rows, recordings.items(), strict=True):
         row.suptitle(title, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
-        axes = row.subplots(1, n_shown)
-        last = max(recording.n_motor_units - 1, 0)
-        units = np.unique(np.linspace(0, last, n_shown).astype(int))[: recording.n_motor_units]
+        axes = row.subplots(1, n_shown, squeeze=False)[0]
+        units = spread(recording.n_motor_units, n_shown)
         for unit, ax in zip(units, axes, strict=False):
             _muap_map(ax, recording, unit)
         if len(units) < recording.n_motor_units:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hdsemg_nb import figures, paths
+from hdsemg_nb.chapters.dataset_figures import draw_windows
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,16 @@ def test_a_recording_without_grid_or_discharges(planted, kept):
     assert len(emg.lines) == 6 + 1 and not any(len(c.get_positions()) for c in spikes.collections)
     figures.draw_muaps({"bare": bare}, "bare", "out", "note")
     assert not any(ax.axison for ax in kept().axes)
+
+
+def test_no_channel_or_motor_unit_is_drawn_twice(planted, kept):
+    few = replace(planted, emg=planted.emg[:2], grid=None)
+    draw_windows(few, 20, 10, "out", "note")
+    emg = kept().axes[0]
+    assert emg.get_title(loc="left") == "a  EMG of 2 of C = 2 channels"
+    assert [label.get_text() for label in emg.get_yticklabels()] == ["0", "1"]
+    figures.draw_muaps({"one": few}, "one", "out", "note", n_shown=1)
+    assert [ax.get_title(loc="left") for ax in kept().axes] == ["Motor unit 0"]
 
 
 def test_a_motor_unit_without_a_discharge_is_flat(planted, kept):

@@ -11,7 +11,16 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import offset_copy
 
 from hdsemg_nb.cbss import MotorUnitFilter
-from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, draw_traces, save, scale_bar
+from hdsemg_nb.figures import (
+    DISCHARGE,
+    MM,
+    STYLE,
+    TWO_COLUMNS,
+    draw_traces,
+    save,
+    scale_bar,
+    spread,
+)
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.segment import cut, label_borders, labels, window_starts
 
@@ -108,14 +117,15 @@ def draw_windows(recording, window, step, output, note, stem="figure_02"):
     )
     axes["key"].axis("off")
     axes["key"].legend(handles=_key(window, step), loc="upper left", handleheight=1.2)
-    shown = np.linspace(0, recording.n_channels - 1, 5).astype(int)
+    shown = spread(recording.n_channels, 5)
     first, last = scene.drawn
     emg = recording.emg[shown, first:last]
     time = np.arange(first, last) - scene.starts[0]
     gap = draw_traces(axes["emg"], time, emg, 0.6 * np.ptp(emg, axis=1).max())
     scale_bar(axes["emg"], time[-1], -3 * gap, gap)
-    axes["emg"].set_yticks(-gap * np.arange(5), shown)
-    axes["emg"].set(title=f"a  EMG of 5 of C = {recording.n_channels} channels", ylabel="Channel")
+    axes["emg"].set_yticks(-gap * np.arange(len(shown)), shown)
+    channels = f"{len(shown)} of C = {recording.n_channels} channels"
+    axes["emg"].set(title=f"a  EMG of {channels}", ylabel="Channel")
     trains = [recording.discharges[unit] + 0.5 - scene.starts[0] for unit in scene.units]
     axes["spikes"].eventplot(trains, colors=DISCHARGE, linelengths=0.8, linewidths=2)
     axes["spikes"].set_yticks(range(len(trains)), scene.units)
@@ -258,7 +268,7 @@ def _draw_separation(axes, scene, stretch):
     """EMG and pulse trains over a stretch, in ms."""
     recording, (first, last) = scene.recording, stretch
     time = 1000 * np.arange(last - first) / recording.fs
-    shown = np.linspace(0, recording.n_channels - 1, 6).astype(int)
+    shown = spread(recording.n_channels, 6)
     emg = recording.emg[shown, first:last]
     source = MotorUnitFilter().fit(recording).source(recording.emg)[scene.units, first:last]
     pulses = source / np.abs(source).max(axis=1, keepdims=True)
