@@ -39,12 +39,13 @@ def test_the_tour_stands_beside_what_is_stored_for_the_same_folds(planted, monke
     trained = start_here.take_tour(planted, {FILTER: given}, tested_folds=2)
     run, result = trained[FILTER]
     assert (run.split, run.tested_folds) == ("blocked", 2)
-    stored = result.counts.assign(setting=FILTER, split="blocked", **given)
-    others = [stored.assign(fold=4, tp=0), stored.assign(split="shuffled", tp=0)]
+    name = results.run_name(planted.digest, replace(run, tested_folds=None))
+    stored = result.counts.assign(recording_digest=planted.digest, run=name)
+    others = [stored.assign(fold=4, tp=0), stored.assign(run="trained otherwise", tp=0)]
     monkeypatch.setattr(results, "read", lambda name: pd.concat([stored, *others]))
-    table = start_here.tour_scores(trained)
+    table = start_here.tour_scores(trained | {"mine": (replace(run, step=10), result)})
     assert table.loc[0, "f1"] == table.loc[0, "stored_f1"] > 0.8
-    assert table.loc[0, "folds"] == 2
+    assert table.loc[0, "folds"] == 2 and np.isnan(table.loc[1, "stored_f1"])
     start_here.draw_decoded(trained, planted.fs, "out", "note")
     assert (folder / "sample_decoded.png").exists()
 

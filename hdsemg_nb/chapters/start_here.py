@@ -1,5 +1,7 @@
 """Motor units decoded from one real recording (notebook 00)."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -63,19 +65,21 @@ def tour_scores(trained):
     Parameters
     ----------
     trained : dict of str to (Run, train.Result)
-        From `take_tour`; the settings are those of the stored results.
+        From `take_tour`.
 
     Returns
     -------
     pandas.DataFrame
-        network, window, step, split, folds, the scores, stored_f1.
+        setting, network, window, step, split, folds, the scores, stored_f1 (NaN where this very run
+        is not stored).
     """
     stored, rows = results.read("real_recording"), []
     for setting, (run, result) in trained.items():
         about = {"setting": setting} | {name: getattr(run, name) for name in RUN[1:5]}
-        same = (stored[[*about]] == pd.Series(about)).all(axis=1)
+        digest, whole = stored["recording_digest"].iloc[0], replace(run, tested_folds=None)
+        same = stored["run"] == results.run_name(digest, whole)
         same &= stored["fold"].isin(result.counts["fold"])
-        f1 = metrics.recording_scores(stored[same])["f1"]
+        f1 = metrics.recording_scores(stored[same])["f1"] if same.any() else np.nan
         scores = metrics.recording_scores(result.counts)[SHOWN]
         rows.append({**about, "folds": run.tested_folds, **scores, "stored_f1": f1})
     return pd.DataFrame(rows)
