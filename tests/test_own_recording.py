@@ -44,6 +44,8 @@ def test_the_last_third_is_the_new_recording(saved, planted):
     for electrodes, shape, first in (([2, 8, 4.0], (2, 8), (0, 0)), ([1, 17, 4], (1, 17), (0, 1))):
         grid = signal.read(str(saved), "", electrodes)[1].grid
         assert grid.shape == shape and tuple(grid.electrodes[0]) == first and grid.ied_mm == 4
+    with pytest.raises(ValueError, match=r"electrodes=\[4, 4\]: give rows, columns, mm"):
+        signal.read(str(saved), "", [4, 4])
     same, other = signal.read(str(saved), str(saved))
     np.testing.assert_array_equal(same.emg, other.emg)
 
@@ -142,6 +144,8 @@ def test_motor_units_left_out_and_a_correction_shown(planted):
     assert [len(t) for t in fewer.discharges] == [len(planted.discharges[k]) for k in (0, 2)]
     with pytest.raises(ValueError, match=r"left_out=\[3\]: motor units are 0 to 2"):
         own.without(planted, [0, 3])
+    with pytest.raises(ValueError, match=r"left_out=\[0, 1, 2\]: these are all motor units"):
+        own.without(planted, [2, 0, 1])
     table = own.correction(fewer, dataclasses.replace(fewer, discharges=[[5], [6, 9]]))
     assert table["n_corrected"].tolist() == [1, 2]
 

@@ -91,7 +91,10 @@ def without(recording, left_out):
     numbers = range(recording.n_motor_units)
     if unknown := set(left_out) - set(numbers):
         raise ValueError(f"left_out={sorted(unknown)}: motor units are 0 to {numbers[-1]}")
-    return with_units(recording, [k not in left_out for k in numbers])
+    kept = [k not in left_out for k in numbers]
+    if not any(kept):
+        raise ValueError(f"left_out={sorted(left_out)}: these are all motor units; keep one")
+    return with_units(recording, kept)
 
 
 def numbering(left_out):

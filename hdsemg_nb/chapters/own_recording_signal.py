@@ -35,7 +35,8 @@ def read(file, new_file, electrodes=(), **about):
     Raises
     ------
     ValueError
-        When a decoder trained on the first cannot take the new one.
+        When a decoder trained on the first cannot take the new one, or `electrodes` are not three
+        numbers that fit the channels.
     """
     about = {name: value for name, value in about.items() if value}
     recording = datasets.load(file, **about) if file else datasets.fetch_sample()
@@ -56,6 +57,8 @@ def read(file, new_file, electrodes=(), **about):
 def _placed(recording, electrodes):
     if not electrodes:
         return recording
+    if len(electrodes) != 3:
+        raise ValueError(f"electrodes={electrodes!r}: give rows, columns, mm between electrodes")
     rows, columns, ied_mm = electrodes
     empty = [(0, 0)] if rows * columns == recording.n_channels + 1 else []
     return replace(recording, grid=rectangular_grid(rows, columns, ied_mm, empty))
