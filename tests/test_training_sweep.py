@@ -110,6 +110,9 @@ def test_the_spot_check_is_loud_when_a_score_is_off(monkeypatch):
     assert set(found["network"]) == {"ML-DCNN"} and set(found["window"]) == {20}
     assert (found["difference"] == 0).all() and len(found) == 3
     assert found.equals(training_sweep.spot_check("protocol", 3, 0))
+    for n in (0, 19):
+        with pytest.raises(ValueError, match=f"n={n}: from 1 to the 12 quick runs of"):
+            training_sweep.spot_check("protocol", n, 0)
     monkeypatch.setattr(Pool, "lost", 30)
     with pytest.raises(RuntimeError, match="results/protocol.csv is not found again"):
         training_sweep.spot_check("protocol", 3, 0)

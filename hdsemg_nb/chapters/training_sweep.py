@@ -161,12 +161,17 @@ def spot_check(name, n, seed):
 
     Raises
     ------
+    ValueError
+        When there are not so many runs to choose from, or none is asked for.
     RuntimeError
         When a score is further off than `TOLERANCE`.
     """
     table = results.read(name)
     runs = table[(table["seconds"] < LIMIT_S) & ~table["device"].str.contains("NVIDIA")]
-    chosen = runs.drop_duplicates("run").sample(n, random_state=seed)["run"]
+    runs = runs.drop_duplicates("run")
+    if not 1 <= n <= len(runs):
+        raise ValueError(f"n={n}: from 1 to the {len(runs)} quick runs of results/{name}.csv")
+    chosen = runs.sample(n, random_state=seed)["run"]
     stored = [table[table["run"] == run] for run in chosen]
     cohort = studies.load(paths.PARAMS / "sweeps" / f"{name}.yaml").recordings
     again = partial(_again, seconds=cohort["seconds"], seed=cohort["seed"])
