@@ -77,7 +77,6 @@ def test_steps_of_force_keep_the_discharges_of_the_units_in_place():
 def filter_alone(monkeypatch):
     """The studies with one decoder, which is fast."""
     monkeypatch.setattr(adaptation, "RUNS", {FILTER: {}})
-    monkeypatch.setattr(adaptation, "OF_WINDOWS", {})
 
 
 def test_a_misspelt_part_is_refused_before_anything_is_computed(monkeypatch):

@@ -33,8 +33,8 @@ RUNS = {
     FILTER: {},
     ADAPTIVE: {},
     STREAMED: adaptive_net.TRAINING,
+    OURS: muf_net.TRAINING,  # of windows: not in the ten minutes
 }
-OF_WINDOWS = {OURS: muf_net.TRAINING}  # not of the ten minutes
 NOTES = {
     "adaptation_real": "Decoders to the sample on the real recording, five blocked folds",
     "adaptation_minutes": "SYNTHETIC contraction of 10 min (S01, 30 % MVC) whose signal changes, "
@@ -58,7 +58,7 @@ CONTRACTIONS = {"tiring": (TIRING, TIRED), "steady": (None, {"as calibrated": ra
 
 def run(name, step=20):
     """A run of one of the compared decoders, on blocked folds."""
-    return Run(name, 40, step, split="blocked", seed=SEED, **(RUNS | OF_WINDOWS)[name])
+    return Run(name, 40, step, split="blocked", seed=SEED, **RUNS[name])
 
 
 def real():
@@ -71,7 +71,7 @@ def real():
         without a discharge) and interval_cov_found, interval_cov_labels, of the test samples.
     """
     recording, found = fetch_sample(), []
-    cases = [run(name, step) for name in RUNS | OF_WINDOWS for step in (20, 10)]
+    cases = [run(name, step) for name in RUNS for step in (20, 10)]
     for case in tqdm(cases, "real recording"):
         starts, folds = segment.cut(recording, case)
         for k, fold in enumerate(folds):
@@ -87,19 +87,21 @@ def _tested(fitted, recording, starts, test):
     decoded = fitted.predict(recording.emg, starts[test]) >= run.threshold
     counts = metrics.count_table(labels, decoded)
     mask = segment.covered_samples(starts[test], run.window, recording.n_samples)
-    sizes = [
-        _agreement(a[mask[a]], b[mask[b]], recording.fs)
-        for a, b in zip(recording.discharges, fitted.decode(recording.emg), strict=True)
-    ]
-    return counts.join(pd.DataFrame(sizes)).assign(network=run.network, step=run.step)
+    labelled, found = (
+        [times[mask[times]] for times in trains]
+        for trains in (recording.discharges, fitted.decode(recording.emg))
+    )
+    pairs = zip(labelled, found, strict=True)
+    counts["roa_0.5_ms"] = [_agreement(*pair, recording.fs) for pair in pairs]
+    counts["interval_cov_found"] = [interval_cov(times, recording.fs) for times in found]
+    counts["interval_cov_labels"] = [interval_cov(times, recording.fs) for times in labelled]
+    return counts.assign(network=run.network, step=run.step)
 
 
 def _agreement(reference, found, fs):
-    covs = (interval_cov(times, fs) for times in (found, reference))
-    names = ("roa_0.5_ms", "interval_cov_found", "interval_cov_labels")
+    """Rate of agreement within 0.5 ms; NaN without a discharge in either."""
     either = len(reference) + len(found) > 0
-    rate = rate_of_agreement(reference, found, fs, 0.5).rate if either else np.nan
-    return dict(zip(names, (rate, *covs), strict=True))
+    return rate_of_agreement(reference, found, fs, 0.5).rate if either else np.nan
 
 
 def minutes(minute_s=MINUTE_S):
@@ -182,7 +184,7 @@ def _by_minute(name, stream, recording, emg, signals):
                 inside = [times[times // minute == number] for times in pair]
                 about = dict(decoder=name, minute=number, signal=signal, motor_unit=unit)
                 about |= {"n_labels": len(inside[0]), "n_found": len(inside[1])}
-                about["roa_0.5_ms"] = _agreement(*inside, recording.fs)["roa_0.5_ms"]
+                about["roa_0.5_ms"] = _agreement(*inside, recording.fs)
                 share = lost[chunks == number, unit].mean() if stream.adapting else np.nan
                 rows.append({**about, "lost": share, "core_percent": core})
     return pd.DataFrame(rows)
@@ -207,7 +209,7 @@ def grid(participants=PARTICIPANTS, seconds=60.0):
         about = subject, MVC, seconds, SEED
         one = simulate(*about).recording
         versions = {robustness.AS_RECORDED: one.emg, **robustness.grid_versions(*about)}
-        for case in map(run, RUNS | OF_WINDOWS):
+        for case in map(run, RUNS):
             starts, folds = segment.cut(one, case)
             fitted = train.fit(one, case, folds[-1])
             counts = robustness.under_changes(fitted, one, starts, folds[-1].test, versions)
@@ -238,7 +240,7 @@ def planted_units(seconds=40.0):
     found = []
     for about, seed in tqdm(list(product(cases(), SEEDS)), "planted"):
         recording = planted(**about, seconds=seconds, seed=seed)
-        for case in map(run, RUNS | OF_WINDOWS):
+        for case in map(run, RUNS):
             starts, folds = segment.cut(recording, case)
             fitted = train.fit(recording, case, folds[-1])
             lags = fitted.offsets if case.network == OURS else fitted.filter.lags_
