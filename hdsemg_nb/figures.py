@@ -35,7 +35,7 @@ NETWORK_COLOURS = {  # the same in every figure; from light to dark, so that the
     "ML-DCNN": "#3E8FC4",
     "MT-DCNN": "#5B2A56",
 }
-DISCHARGE = "#D55E00"  # of discharge marks
+DISCHARGE = "#D55E00"  # of discharge marks, and of answering "discharge" every time
 MUAP_MS = 50.0  # drawn of an action potential, centred on the discharge
 
 
@@ -153,15 +153,10 @@ def draw_grid_image(ax, grid, values, label):
     values : array_like, shape (channels,)
     label : str
         Of the colour bar, with the unit.
-
-    Returns
-    -------
-    matplotlib.image.AxesImage
     """
     image = ax.imshow(grid.image(values), cmap="cividis", aspect="auto", interpolation="nearest")
     ax.set(xlabel="Column", ylabel="Row", xticks=range(grid.shape[1]))
     ax.figure.colorbar(image, ax=ax, label=label, location="bottom", aspect=12, pad=0.02)
-    return image
 
 
 def draw_traces(ax, x, signals, gap):

@@ -1,5 +1,7 @@
 """Under which data, labels and training the paper's findings show (notebook 07)."""
 
+from itertools import pairwise, product
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,12 +9,11 @@ from matplotlib.lines import Line2D
 
 from hdsemg_nb import metrics, paths, results, studies
 from hdsemg_nb.chapters.published import SETTINGS
-from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
+from hdsemg_nb.figures import DISCHARGE, MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 
 REFERENCE = "reference"
 EQUAL_STEPS = "equal steps"  # of the optimiser as with S = 10, where it is the reference
 POOLED, BEST_F1 = "pooled score", "weights of the highest F1"  # of the reference, scored otherwise
-ALWAYS_POSITIVE = "#D55E00"  # colour of answering "discharge" every time
 # Findings: what is compared, the metric, and cells from the best to the worst; of several cells in
 # a place the claim is about each. ML-DRSNet is narrow here.
 FINDINGS = {
@@ -119,8 +120,9 @@ def means(table):
     values = ["f1", "truth_f1", "precision", "sensitivity", "always_positive_f1"]
     grouped = table.groupby(by)
     found = grouped[values].mean().assign(n=grouped.size()).reset_index()
-    place = found["setting"].map({name: k for k, name in enumerate(order(found["setting"]))})
-    return found.iloc[np.argsort(place, kind="stable")][[*by, "n", *values]].reset_index(drop=True)
+    names = order(found["setting"])
+    in_order = dict(key=lambda setting: setting.map(names.index), kind="stable", ignore_index=True)
+    return found.sort_values("setting", **in_order)[[*by, "n", *values]]
 
 
 def findings(table):
@@ -154,10 +156,7 @@ def _finding(scores, places):
     groups = [[n for n in part.split() if n in scores] for part in places.split(">")]
     complete = scores[[n for n in names if n in scores]].dropna()
     pairs = [
-        (better, worse)
-        for one, other in zip(groups, groups[1:], strict=False)
-        for better in one
-        for worse in other
+        (better, worse) for one, other in pairwise(groups) for better, worse in product(one, other)
     ]
     unknown = {"difference": np.nan, "shows_in": 0, "of": 0}
     if not pairs or complete.empty:
@@ -245,7 +244,7 @@ def _draw_arrow(ax, y, here):
     ax.plot(ends[10], y, "o", ms=4, mfc="w", mec=colour)
     ax.plot(ends[50], y, "o", ms=4, color=colour)
     always = here.loc[here["step"] == 50, "always_positive_f1"].mean()
-    ax.plot(always, y, "x", ms=4, color=ALWAYS_POSITIVE, mew=1.2)
+    ax.plot(always, y, "x", ms=4, color=DISCHARGE, mew=1.2)
     if np.isfinite(ends[10]) and np.isfinite(ends[50]):
         look = dict(arrowstyle="->", color="k", lw=0.9, shrinkA=3, shrinkB=3)
         ax.annotate("", (ends[50], y), (ends[10], y), arrowprops=look)
@@ -257,6 +256,6 @@ def _arrow_legend():
         Line2D([], [], marker="o", mfc="w", mec=colour, ls="", label="S = 10"),
         Line2D([], [], marker="o", color=colour, ls="", label="S = 50"),
         Line2D([], [], marker="|", color="0.6", ls="", label="participants (S = 10 above)"),
-        Line2D([], [], marker="x", color=ALWAYS_POSITIVE, ls="", label="always positive, S = 50"),
+        Line2D([], [], marker="x", color=DISCHARGE, ls="", label="always positive, S = 50"),
         Line2D([], [], marker="D", mfc="w", mec="k", ls="", label="published (140, 50)"),
     ]

@@ -38,11 +38,11 @@ def paired(scores, by, ours=OURS):
     own = scores.loc[scores["network"] == ours, [*where, "f1"]]
     pairs = scores[scores["network"] != ours].merge(own, on=where, suffixes=("", "_ours"))
     pairs["difference"] = pairs["f1_ours"] - pairs["f1"]
+    pairs["ahead"] = pairs["difference"] > 0
     groups = pairs.groupby(keys, sort=False)
-    p = groups["difference"].agg(lambda differences: stats.signed_rank(differences))
-    ahead = groups["difference"].agg(lambda differences: (differences > 0).sum())
     means = groups[["f1", "f1_ours", "difference"]].mean()
-    return means.assign(n=groups.size(), n_ahead=ahead, p=p).reset_index()
+    p = groups["difference"].agg(stats.signed_rank)
+    return means.assign(n=groups.size(), n_ahead=groups["ahead"].sum(), p=p).reset_index()
 
 
 def ablation(counts):
@@ -142,7 +142,7 @@ def draw_ablation(seconds, ablation, output, note):
         ax.grid(axis="y", lw=0.3)
     lefts[0].set_ylabel("F1 (mean over motor units)")
     names = ("without " + ablation["without"]).where(ablation["without"] != "", "whole network")
-    draw_units(right, ablation.assign(part=names), "f1", "part", color="#B2182B")
+    draw_units(right, ablation.assign(part=names), "f1", "part", color=COLOURS[OURS])
     right.set(
         title=f"{'abc'[len(seconds)]}  Parts of {OURS}", ylabel="", xlabel="F1", xlim=(0, 1.02)
     )

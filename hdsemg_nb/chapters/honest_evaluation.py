@@ -74,25 +74,6 @@ def leakage(counts):
     return table.assign(difference=difference, shared_percent=100 * np.array(shared))
 
 
-def with_always_positive(units):
-    """Counts of several decoders on the same windows, and those of always answering "discharge".
-
-    Parameters
-    ----------
-    units : pandas.DataFrame
-        `metrics.count_table`s with columns network, data, subject and mvc.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `units`, then the rows of network "always positive".
-    """
-    first = units.drop_duplicates([*DATA, "motor_unit"])
-    always = metrics.always_positive(*first[["tp", "fp", "fn"]].to_numpy().T, first["n_windows"])
-    always = first.assign(network=ALWAYS_POSITIVE, **always._asdict())
-    return pd.concat([units, always], ignore_index=True)
-
-
 def unit_scores(counts):
     """Counts with the scores of each row: columns precision, sensitivity, f1, miss_rate."""
     return counts.assign(**metrics.scores(*counts[["tp", "fp", "fn"]].to_numpy().T)._asdict())
@@ -109,7 +90,11 @@ def peers():
         0.1, the paper's rule) and of whose decoded windows less than `FALSE_LIMIT` are false; the
         columns of results/honest_decoders.csv.
     """
-    units, by = with_always_positive(load("units")), [*DATA, "network"]
+    units, by = load("units"), [*DATA, "network"]
+    first = units.drop_duplicates([*DATA, "motor_unit"])
+    always = metrics.always_positive(*first[["tp", "fp", "fn"]].to_numpy().T, first["n_windows"])
+    always = first.assign(network=ALWAYS_POSITIVE, **always._asdict())
+    units = pd.concat([units, always], ignore_index=True)
     scores = unit_scores(units)
     few_missed = scores["miss_rate"] < metrics.IDENTIFIED_MISS_RATE
     both = units.assign(n_identified_both=few_missed & (scores["precision"] > 1 - FALSE_LIMIT))

@@ -14,7 +14,7 @@ from hdsemg_nb.chapters.honest_evaluation_results import (
     WINDOWED,
 )
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, LINEAR, OURS, STREAMED
-from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
+from hdsemg_nb.figures import DISCHARGE, MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.robustness import AS_RECORDED
 
 COLOURS = {  # of decoders, the same in every figure
@@ -24,7 +24,7 @@ COLOURS = {  # of decoders, the same in every figure
     STREAMED: "#F4A582",
     **NETWORK_COLOURS,
     LINEAR: "0.55",
-    ALWAYS_POSITIVE: "#D55E00",
+    ALWAYS_POSITIVE: DISCHARGE,
 }
 MARKERS = dict(zip(COLOURS, "DdPpos^vX", strict=True))
 AGREEMENT = {
@@ -116,10 +116,7 @@ def draw_peers(units, peers, output, note):
     output, note : str
         See `save`.
     """
-    costs = {
-        "mmac": "Multiply-accumulates (millions)",
-        "lookahead_ms": "Look-ahead (ms)",
-    }
+    costs = {"mmac": "Multiply-accumulates (millions)", "lookahead_ms": "Look-ahead (ms)"}
     names = peers["data"].unique()
     shape, size = (len(names), 1 + len(costs)), (TWO_COLUMNS, 52 * MM * len(names))
     figure, axes = plt.subplots(*shape, figsize=size, sharex="col", sharey=True)
@@ -205,9 +202,8 @@ def draw_robustness(scores, output, note):
             if chosen["kind"].nunique() == 1:
                 ax.set_axis_off()
                 continue
-            level = (
-                chosen["level"].replace("", "none").str.replace(r" ([a-z]+)$", r"\n\1", regex=True)
-            )
+            level = chosen["level"].replace("", "none")
+            level = level.str.replace(r" ([a-z]+)$", r"\n\1", regex=True)
             look = dict(hue="network", palette=COLOURS, errorbar=("pi", 50), dodge=0.4)
             look |= dict(markers=[MARKERS[name] for name in chosen["network"].unique()])
             look |= dict(markersize=3, linewidth=0.9, err_kws={"linewidth": 0.5})

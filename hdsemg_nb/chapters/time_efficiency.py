@@ -102,9 +102,8 @@ def table_04(times, runs):
         cells ("all") where none is missing.
     """
     cells = [("ML-DRSNet", window, step) for window in GRID["window"] for step in GRID["step"]]
-    table = _cells(
-        times[times["decoder"] == "torch"], runs, cells
-    )  # a prediction does not depend on the step
+    # a prediction does not depend on the step
+    table = _cells(times[times["decoder"] == "torch"], runs, cells)
     over_all = table.groupby(["network", *CELL[3:]], sort=False)["mean"].agg(["mean", "size"])
     over_all = over_all[over_all.pop("size") == len(cells)].reset_index()
     over_all = over_all.assign(window="all", step="all")
