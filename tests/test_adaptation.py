@@ -4,13 +4,7 @@ import pytest
 
 from hdsemg_nb import train
 from hdsemg_nb.cbss import AdaptiveStream
-from hdsemg_nb.chapters import (
-    adaptation,
-    adaptation_bars,
-    adaptation_tables,
-    contractions,
-    planted,
-)
+from hdsemg_nb.chapters import adaptation, adaptation_tables, contractions, planted
 from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED
 
 
@@ -145,14 +139,14 @@ def test_a_recording_more_than_a_point_below_the_better_filter_misses_the_bar():
         scores = of_recordings(plain=(0.9, 0.2), adaptive=(0.5, 0.9), ours=ours)
         table = adaptation_tables.beside_filters(scores, ["subject", "mvc"])
         np.testing.assert_allclose(table["difference"], [ours[0] - 0.9, 0.1])
-        assert adaptation_bars._beside("a", table)["verdict"] == verdict
+        assert adaptation_tables._beside("a", table)["verdict"] == verdict
 
 
 def test_a_change_is_judged_by_the_participants():
     same, some = np.linspace(0.5, 0.6, 8), np.where(np.arange(8) < 5, 0.01, -0.005)
     for adaptive, verdict in ((same - some, "met"), (same + some, "missed"), (same, "missed")):
         scores = of_recordings(adaptive=adaptive, windows=same - 0.1, ours=same)
-        (row,) = adaptation_bars._changes(scores.assign(kind="noise", level="5 dB"))
+        (row,) = adaptation_tables._changes(scores.assign(kind="noise", level="5 dB"))
         assert row["verdict"] == verdict and "ahead in 8 of 8, p = 0.008" in row["found"]
 
 
@@ -164,7 +158,7 @@ def test_the_worst_minute_counts():
             for name, both in rates.items()
             for k, rate in enumerate(both)
         ]
-        row = adaptation_bars._worst("a", pd.DataFrame(rows), ADAPTIVE)
+        row = adaptation_tables._worst("a", pd.DataFrame(rows), ADAPTIVE)
         assert row["verdict"] == verdict and row["found"].endswith("in the worst minute (1)")
 
 
