@@ -109,6 +109,8 @@ def test_the_dataset_notebook_reads_the_data_of_the_paper(tmp_path):
     note = (tmp_path / "tables/table_01.csv").read_text().splitlines()[0]
     stamp = "SYNTHETIC data, 48 recordings of 60 s; Hug et al. 2021, 2 recordings of 8 s"
     assert note == f"# {stamp}"
+    note = (tmp_path / "tables/blind_separation.csv").read_text().splitlines()[0]
+    assert note.endswith("; Hug et al. 2021")
     judged = pd.read_csv(tmp_path / "tables/blind_separation.csv", comment="#")
     assert (judged["data"] == "hug2021").any()
 
