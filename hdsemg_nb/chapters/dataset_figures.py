@@ -178,20 +178,15 @@ def _draw_staircase(ax, scene, span):
         ax.plot(start + window / 2, row, "ok", ms=2)
     for y, length, name in ((-1.5, window, "W"), (-0.75, starts[1], "S")):
         ax.annotate("", (0, y), (length, y), arrowprops=SIZE)
-        ax.text(
-            length,
-            y,
-            f" {name} = {length}",
-            va="center",
-            bbox={"fc": "w", "ec": "none", "pad": 0.5},
-        )
+        behind = {"fc": "w", "ec": "none", "pad": 0.5}
+        ax.text(length, y, f" {name} = {length}", va="center", bbox=behind)
     ax.set(ylim=(len(starts) - 0.4, -2.5), yticks=range(len(starts)), ylabel="Window n")
 
 
 def _draw_labels(ax, scene, spans):
     """Labels as cells: a row for each window, for each span a column for each motor unit."""
-    tables = [labels(scene.recording.discharges, scene.starts, scene.window, s) for s in spans]
-    for place, (span, table) in enumerate(zip(spans, tables, strict=True)):
+    for place, span in enumerate(spans):
+        table = labels(scene.recording.discharges, scene.starts, scene.window, span)
         first = place * (len(scene.units) + 1)
         ax.text(first, -1.95, f'span "{span}"', style="italic")
         for column, unit in enumerate(scene.units, first):
@@ -272,11 +267,12 @@ def _draw_separation(axes, scene, stretch):
     emg = recording.emg[shown, first:last]
     source = MotorUnitFilter().fit(recording).source(recording.emg)[scene.units, first:last]
     pulses = source / np.abs(source).max(axis=1, keepdims=True)
-    for ax, signals, names in zip(axes, (emg, pulses), (shown, scene.units), strict=True):
+    drawn = {"Channel": (emg, shown), "Motor unit": (pulses, scene.units)}
+    for ax, (label, (signals, names)) in zip(axes, drawn.items(), strict=True):
         gap = draw_traces(ax, time, signals, 0.9 * np.ptp(signals, axis=1).max())
         ax.set_yticks(-gap * np.arange(len(signals)), names)
-        ax.set(xlabel="Time (ms)", ylabel="Channel" if ax is axes[0] else "Motor unit")
-        if ax is axes[0]:
+        ax.set(xlabel="Time (ms)", ylabel=label)
+        if signals is emg:
             scale_bar(ax, time[-1], -3 * gap, gap)
     for row, (unit, pulse) in enumerate(zip(scene.units, pulses, strict=True)):
         times = recording.discharges[unit]
