@@ -230,3 +230,16 @@ def test_robustness_begins_with_the_signal_as_recorded(monkeypatch):
     np.testing.assert_allclose(noise.lines[0].get_ydata(), [1, 0.9, 0.7])
     np.testing.assert_allclose(dead.lines[0].get_ydata(), [1, 0.8])
     assert not shift.axison
+
+
+def test_figures_of_the_real_recording_alone(monkeypatch):
+    monkeypatch.setattr(figures, "save", lambda figure, *rest: len(figure.axes))
+    units, curves, trains, changed = (
+        table[table["data"] == "real"]
+        for table in map(honest.load, ("units", "curves", "trains", "robustness"))
+    )
+    peers, units = honest.peers().query("data == 'real'"), honest.unit_scores(units)
+    assert figures.draw_peers(units, peers, "out", "note") == 3
+    assert figures.draw_thresholds(curves, units, "out", "note") == curves["network"].nunique()
+    assert figures.draw_robustness(honest.unit_scores(changed), "out", "note") == 4
+    assert figures.draw_trains({"real": trains}, "out", "note") == 1

@@ -81,14 +81,15 @@ def draw_trains(panels, output, note):
     Parameters
     ----------
     panels : dict of str to pandas.DataFrame
-        Title to rows of results/honest_trains.csv.
+        Title to rows of results/honest_trains.csv; up to three.
     output, note : str
         See `save`.
     """
     order = [LABELS, WINDOWED, SEPARATION, FILTER_TRAINS, *list(COLOURS)[:-1]]
     size = (TWO_COLUMNS, 75 * MM)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, sharex=True)
-    for letter, ax, (title, table) in zip("abc", axes, panels.items(), strict=True):
+    shared = dict(sharex=True, sharey=True, squeeze=False)
+    figure, (axes,) = plt.subplots(1, len(panels), figsize=size, **shared)
+    for letter, ax, (title, table) in zip("abc", axes, panels.items(), strict=False):
         long = table.rename(columns=AGREEMENT).melt("decoder", AGREEMENT.values(), "of", "rate")
         how = dict(data=long, x="rate", y="decoder", hue="of", order=order, ax=ax)
         how |= dict(palette=["#B2182B", "#3E8FC4"])
@@ -119,7 +120,7 @@ def draw_peers(units, peers, output, note):
     costs = {"mmac": "Multiply-accumulates (millions)", "lookahead_ms": "Look-ahead (ms)"}
     names = peers["data"].unique()
     shape, size = (len(names), 1 + len(costs)), (TWO_COLUMNS, 52 * MM * len(names))
-    figure, axes = plt.subplots(*shape, figsize=size, sharex="col", sharey=True)
+    figure, axes = plt.subplots(*shape, figsize=size, sharex="col", sharey=True, squeeze=False)
     for row, data in zip(axes, names, strict=True):
         of_data = units[units["data"] == data]
         draw_units(row[0], of_data, "network", "f1", hue="network", palette=COLOURS)
@@ -163,7 +164,7 @@ def draw_thresholds(curves, units, output, note):
     """
     names, networks = curves["data"].unique(), curves["network"].unique()
     shape, size = (len(names), len(networks)), (TWO_COLUMNS, (10 + 38 * len(names)) * MM)
-    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, sharey=True)
+    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, sharey=True, squeeze=False)
     for (data, network), of_units in curves.groupby(["data", "network"], sort=False):
         ax = axes[list(names).index(data), list(networks).index(network)]
         used = units[(units["data"] == data) & (units["network"] == network)]
@@ -194,7 +195,8 @@ def draw_robustness(scores, output, note):
     """
     names = scores["data"].unique()
     size = (TWO_COLUMNS, (60 * len(names) + 10) * MM)
-    figure, axes = plt.subplots(len(names), len(KINDS), figsize=size, sharey=True)
+    shape = len(names), len(KINDS)
+    figure, axes = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False)
     for row, data in zip(axes, names, strict=True):
         of_data = scores[scores["data"] == data]
         for ax, (kind, label) in zip(row, KINDS.items(), strict=True):

@@ -43,7 +43,7 @@ def label_facts(recording):
         {
             "motor_unit": range(recording.n_motor_units),
             "discharges": [len(times) for times in recording.discharges],
-            "median_rate_pps": [recording.fs / np.median(times) for times in intervals],
+            "median_rate_pps": [recording.fs / np.median(some) for some in intervals],
             "pnr_db": recording.pnr,
             "offset_ms": 1000 * offsets / recording.fs,
         }
