@@ -259,8 +259,11 @@ def save(table, path, note):
     path = paths.PROJECT / path
     settings = DEFAULTS if "tp" in table else {}  # of a table of counts
     same = [n for n, default in settings.items() if n in table and _all_are(table[n], default)]
+    table = table.drop(columns=same)
+    if "patience" in table:  # a whole number also beside runs that have none
+        table = table.astype({"patience": "Int64"})
     paths.made(path.parent)
-    tables.write(table.drop(columns=same), path, note)
+    tables.write(table, path, note)
 
 
 def _refuse_incomplete(table, file):

@@ -56,6 +56,14 @@ def test_settings_that_are_the_defaults_are_left_out_and_come_back(folder):
     assert read["patience"].isna().all() and read["tested_folds"].tolist() == [5]
 
 
+def test_a_study_read_and_saved_again_is_the_same_file(folder):
+    table = pd.DataFrame({"patience": [None, 20], "tested_folds": [1, 1], "tp": [1, 2]})
+    results.save(table, "results/t.csv", "note")
+    results.save(results.read("results/t.csv"), "results/again.csv", "note")
+    once, again = ((paths.PROJECT / f"results/{n}.csv").read_text() for n in ("t", "again"))
+    assert again == once and once.splitlines()[2:] == [",1,1", "20,1,2"]
+
+
 def test_a_place_that_cannot_be_written_to_is_named(folder):
     (paths.OUTPUT / "out").write_text("a file in the place of the folder")
     with pytest.raises(OSError, match="out.tables cannot be made .*: choose a place"):
