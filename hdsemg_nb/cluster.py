@@ -13,19 +13,41 @@ from unittest.mock import patch
 import dask
 import torch
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, wait
+from distributed import Client, LocalCluster, get_worker, wait
 
 THREADS = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], 1)
 # Dask has its workers give freed memory back at once. Training frees and takes the same memory in
 # every batch: kept, it is up to 1.7 times as fast.
 MEMORY = dict.fromkeys(["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"], 2**30)
 PAUSE_S = 1.0  # without a worker
+TOLD = "progress"
 ON_A_GPU = 2  # processes that share a GPU: it computes for one while the other prepares its data
 SETTINGS = {
     # a recording travels inside its task, so that it is not lost with a worker
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
     "distributed.nanny.pre-spawn-environ": {**THREADS, **MEMORY},
 }
+
+
+class Told:
+    """Progress of a run that a worker tells its client, made and used like a `tqdm.tqdm`.
+
+    Each event of the topic `TOLD` holds the key of the task and the share of it that is new.
+    """
+
+    def __init__(self, total, **_):
+        self.total = total
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def update(self, n=1):
+        """So many epochs more."""
+        worker = get_worker()
+        worker.log_event(TOLD, (worker.get_current_task(), n / self.total))
 
 
 @contextmanager

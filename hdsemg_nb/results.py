@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from hdsemg_nb import __version__, paths, tables
 from hdsemg_nb.datasets.files import set_aside
@@ -50,13 +51,15 @@ def run_name(recording_digest, run):
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
-def compute(recordings, run):
+def compute(recordings, run, bar_of=tqdm):
     """Train and test a run on recordings, on a GPU side by side, wherever this is called.
 
     Parameters
     ----------
     recordings : sequence of recording.Recording
     run : decoders.Run
+    bar_of : callable
+        As for `train.cross_validate_together`; no bar is drawn here.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def compute(recordings, run):
         machine and versions), counts and history (columns of the tables of `train.Result`).
     """
     began = perf_counter()
-    found = cross_validate_together(recordings, run, progress=False)
+    found = cross_validate_together(recordings, run, progress=False, bar_of=bar_of)
     seconds = round((perf_counter() - began) / len(recordings), 1)
     return [
         {

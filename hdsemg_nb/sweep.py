@@ -27,7 +27,7 @@ CURVES = [
     "train_loss", "val_loss", "val_f1",
 ]  # fmt: skip
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {rate_fmt}, {elapsed}<{remaining}"
-END = ", end {eta:%d %b %H:%M}"  # known once a run is done
+END = ", end {eta:%d %b %H:%M}"  # known once an epoch is done
 
 
 def carry_out(recordings, works, folder, workers=0, scheduler="", known=None, minutes=None):
@@ -120,7 +120,7 @@ def _abreast(works):
 def _compute(client, recordings, groups, end):
     """Compute groups of works; those that failed together come back, each to be tried alone."""
     read, begun, slowest = lru_cache(maxsize=4)(recordings.__getitem__), {}, 0.0
-    n_runs, done, alone = sum(map(len, groups)), 0, []
+    alone = []
 
     def windows(group):
         return sum(work.training_windows for work in group)
@@ -133,10 +133,12 @@ def _compute(client, recordings, groups, end):
             return None
         begun[group[0].path] = time.monotonic()
         task = (results.compute, [read(work.index) for work in group], group[0].run)
-        return client.submit(*task, resources=resources, pure=False)
+        future = client.submit(*task, cluster.Told, resources=resources, pure=False)
+        bar.begin(future.key, windows(group))
+        return future
 
-    style = dict(unit=" windows", unit_scale=True, smoothing=0, bar_format=BAR)
-    with tqdm(total=sum(map(windows, groups)), desc=f"0/{n_runs} runs", **style) as bar:
+    with _Bar(sum(map(windows, groups)), sum(map(len, groups))) as bar:
+        client.subscribe_topic(cluster.TOLD, lambda event: bar.hear(*event[1]))
         for group, future in cluster.compute(client, groups, submit):
             seconds = time.monotonic() - begun[group[0].path]
             if cost(group):
@@ -145,11 +147,37 @@ def _compute(client, recordings, groups, end):
                 alone += [(work,) for work in group]
             else:
                 _keep(group, future)
-            done += len(group)
-            bar.update(windows(group))
-            bar.bar_format = BAR + END if bar.n else BAR
-            bar.set_description_str(f"{done}/{n_runs} runs")
+            bar.finish(future.key, len(group))
     return alone
+
+
+class _Bar(tqdm):
+    """Training windows of all runs of a sweep; moves with each epoch that a worker tells."""
+
+    def __init__(self, n_windows, n_runs):
+        self.done, self.n_runs, self.at = 0, n_runs, {}  # of each task: where it is, its windows
+        style = dict(unit=" windows", unit_scale=True, smoothing=0, bar_format=BAR)
+        super().__init__(total=n_windows, desc=f"0/{n_runs} runs", **style)
+
+    def begin(self, key, n_windows):
+        self.at[key] = 0, n_windows
+
+    def hear(self, key, share):
+        """So much more of a task is done, by itself or by who does it again."""
+        if key in self.at:
+            self._move(key, self.at[key][0] + share * self.at[key][1])
+
+    def finish(self, key, n_runs):
+        self._move(key, self.at[key][1])
+        del self.at[key]
+        self.done += n_runs
+        self.set_description_str(f"{self.done}/{self.n_runs} runs")
+
+    def _move(self, key, to):
+        before, n_windows = self.at[key]
+        self.at[key] = min(round(to), n_windows), n_windows
+        self.update(self.at[key][0] - before)
+        self.bar_format = BAR + END if self.n else BAR
 
 
 def _keep(group, future):

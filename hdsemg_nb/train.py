@@ -119,7 +119,7 @@ def cross_validate(recording, run, progress=True):
     return cross_validate_together([recording], run, progress)[0]
 
 
-def cross_validate_together(recordings, run, progress=True):
+def cross_validate_together(recordings, run, progress=True, bar_of=tqdm):
     """`cross_validate` of the same run on several recordings: on a GPU trained side by side.
 
     Parameters
@@ -127,6 +127,8 @@ def cross_validate_together(recordings, run, progress=True):
     recordings : sequence of recording.Recording
     run, progress
         As for `cross_validate`.
+    bar_of : callable
+        What makes the progress bar, called like `tqdm.tqdm`.
 
     Returns
     -------
@@ -138,7 +140,7 @@ def cross_validate_together(recordings, run, progress=True):
     recordings, truths = zip(*labelled, strict=True)
     cuts = [segment.cut(recording, run) for recording in recordings]
     total = run.epochs * sum(len(folds) for _, folds in cuts)
-    with tqdm(total=total, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
+    with bar_of(total=total, desc=f"{run.network}, {run.split}", disable=not progress) as bar:
         trainings = [
             DECODERS[run.network].fit(recording, run, starts, fold, bar)
             for recording, (starts, folds) in zip(recordings, cuts, strict=True)

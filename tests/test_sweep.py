@@ -227,9 +227,12 @@ def test_a_decoder_without_training_tells_nothing_of_the_time_of_others(two, tmp
             future = submit(group, None)
             begun.append(future is not None)
             time.sleep(0.05)
-            yield group, SimpleNamespace(exception=lambda: OSError("not computed"))
+            yield group, future
 
-    client = SimpleNamespace(submit=lambda *args, **options: 1)
+    future = SimpleNamespace(key="a", exception=lambda: OSError("not computed"))
+    client = SimpleNamespace(
+        submit=lambda *args, **options: future, subscribe_topic=lambda *of: None
+    )
     with patch.object(sweep.cluster, "compute", in_turns):
         sweep._compute(client, two, groups, time.monotonic() + 10)
     assert begun == [True, True]
@@ -260,6 +263,28 @@ def test_a_recording_that_fails_beside_others_is_the_only_one(compute, two, tmp_
     two[1] = dataclasses.replace(two[1], discharges=[], pnr=None)
     with pytest.warns(UserWarning, match="1 x ValueError: the recording has no discharge times"):
         assert set(compute(two, [RUN], tmp_path)["subject"]) == {"S1"}
+
+
+def test_the_bar_moves_with_every_epoch(compute, two, tmp_path, monkeypatch):
+    shares, hear = [], sweep._Bar.hear
+    heard = lambda bar, key, share: shares.append(share) or hear(bar, key, share)  # noqa: E731
+    monkeypatch.setattr(sweep._Bar, "hear", heard)
+    compute(two[:1], [dataclasses.replace(RUN, epochs=5)], tmp_path)
+    assert len(shares) > 1 and set(shares) == {0.2}
+
+
+def test_a_bar_that_hears_a_task_twice_or_late_ends_at_all_windows(capsys):
+    with sweep._Bar(30, 2) as bar:
+        bar.begin("a", 10)
+        for share in (0.5, 0.5, 0.5):  # begun again by another worker
+            bar.hear("a", share)
+        assert bar.n == 10
+        bar.finish("a", 1)
+        bar.hear("a", 0.5)
+        bar.begin("b", 20)
+        bar.finish("b", 1)  # without having been heard
+        assert bar.n == 30
+    assert "2/2 runs: 100%" in capsys.readouterr().err
 
 
 SCRIPT = """
