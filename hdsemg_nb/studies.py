@@ -112,7 +112,7 @@ def load(path):
 
 def _refuse_other_kinds(content, where=""):
     for key, value in content.items():
-        if not isinstance(value, KINDS[key]) or (value != "" and not value):
+        if not isinstance(value, KINDS[key]) or not value:
             name = KINDS[key].__name__
             raise ValueError(f"{key}{where} is {value!r}, expected a non-empty {name}")
 

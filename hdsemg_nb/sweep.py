@@ -120,7 +120,7 @@ def _abreast(works):
 def _compute(client, recordings, groups, end):
     """Compute groups of works; those that failed together come back, each to be tried alone."""
     read, begun, slowest = lru_cache(maxsize=4)(recordings.__getitem__), {}, 0.0
-    alone = []
+    alone = []  # works that failed together
 
     def windows(group):
         return sum(work.training_windows for work in group)
@@ -152,7 +152,10 @@ def _compute(client, recordings, groups, end):
 
 
 class _Bar(tqdm):
-    """Training windows of all runs of a sweep; moves with each epoch that a worker tells."""
+    """Training windows of all runs of a sweep; moves with each epoch that a worker tells.
+
+    `hear` is called from another thread than the rest.
+    """
 
     def __init__(self, n_windows, n_runs):
         self.done, self.n_runs, self.at = 0, n_runs, {}  # of each task: where it is, its windows
@@ -164,12 +167,14 @@ class _Bar(tqdm):
 
     def hear(self, key, share):
         """So much more of a task is done, by itself or by who does it again."""
-        if key in self.at:
-            self._move(key, self.at[key][0] + share * self.at[key][1])
+        with self.get_lock():
+            if key in self.at:
+                self._move(key, self.at[key][0] + share * self.at[key][1])
 
     def finish(self, key, n_runs):
-        self._move(key, self.at[key][1])
-        del self.at[key]
+        with self.get_lock():
+            self._move(key, self.at[key][1])
+            del self.at[key]
         self.done += n_runs
         self.set_description_str(f"{self.done}/{self.n_runs} runs")
 

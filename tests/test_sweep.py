@@ -459,7 +459,7 @@ def test_settings_share_the_runs_and_change_recordings(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text(
         """
-note: ""
+note: x
 recordings: {source: synthetic, n_subjects: 1, mvc: 10, seconds: 5.0}
 results: results/study.csv
 runs:
