@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hdsemg_nb import gpu, metrics
+from hdsemg_nb.unfinished import Unfinished, digest
 
 
 def device():
@@ -65,7 +66,8 @@ def training(model, emg, starts, targets, fold, run, progress=None):
     """The training of a network step by step, for `finish`.
 
     The signal stays where it is and each batch is gathered from it: overlapping windows are never
-    stored.
+    stored. A training that takes minutes and is stopped goes on where it was when it is called
+    again with the same data (`unfinished.Unfinished`).
 
     Parameters
     ----------
@@ -108,6 +110,8 @@ def training(model, emg, starts, targets, fold, run, progress=None):
             f"{len(fold.train)} training and {len(fold.val)} validation windows: "
             "at least 2 and 1 are needed"
         )
+    weights = model.state_dict().values()
+    name = digest(run, emg, starts, targets, fold.train, fold.val, *weights)
     model.to(device(), memory_format=torch.channels_last)
     view, starts = _resident(emg, starts, run.window)
     targets = torch.from_numpy(targets).float().to(device())
@@ -134,8 +138,13 @@ def training(model, emg, starts, targets, fold, run, progress=None):
         tp, fp, fn = found * truth, found * (1 - truth), (1 - found) * truth
         hits.copy_(torch.stack([x.sum(0) for x in (tp, fp, fn)]))
 
-    history, lowest, highest = [], Best(model), Best(model)
-    for epoch in range(run.epochs):
+    lowest, highest = Best(model), Best(model)
+    parts = dict(model=model, adam=adam, schedule=schedule, lowest=lowest, highest=highest)
+    unfinished = Unfinished(name, parts, shuffle, device())
+    history = unfinished.take_up()
+    if progress is not None and history:
+        progress.update(len(history))
+    for epoch in range(len(history), run.epochs):
         began = perf_counter()
         total.zero_()
         model.train()
@@ -153,6 +162,8 @@ def training(model, emg, starts, targets, fold, run, progress=None):
             progress.update()
         if run.patience and epoch - lowest.epoch >= run.patience:
             break
+        unfinished.keep(history)
+    unfinished.finish()
     lowest.restore(run)
     adam.zero_grad()  # a compiled twin lives until the next garbage collection: not its gradients
     columns = ["epoch", "train_loss", "val_loss", "val_f1", "seconds"]
@@ -162,7 +173,12 @@ def training(model, emg, starts, targets, fold, run, progress=None):
 def _mean_f1(counts):
     """Mean F1 of the motor units with positives, 0 when there is none."""
     f1 = metrics.scores(*counts).f1
-    return np.nansum(f1) / max(1, np.isfinite(f1).sum())
+    return float(np.nansum(f1) / max(1, np.isfinite(f1).sum()))
+
+
+def _weights(model):
+    """A copy of all that the model has learnt."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 class Best:
@@ -174,8 +190,15 @@ class Best:
     def offer(self, epoch, score):
         """The weights of the model now and their score."""
         if score > self.score:
-            self.score, self.epoch = score, epoch
-            self.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            self.score, self.epoch, self.weights = score, epoch, _weights(self.model)
+
+    def state_dict(self):
+        """All of it but the model, as an optimiser gives it."""
+        return dict(score=self.score, epoch=self.epoch, weights=self.weights)
+
+    def load_state_dict(self, state):
+        """Be as another one was."""
+        self.score, self.epoch, self.weights = state["score"], state["epoch"], state["weights"]
 
     def restore(self, run):
         """Evaluate by these weights; FloatingPointError when no loss that was offered is finite."""

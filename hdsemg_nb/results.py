@@ -197,9 +197,9 @@ def counts(documents):
     -------
     pandas.DataFrame
         One row per run, fold and motor unit: the counts of `train.Result`; the run's settings;
-        recording (its source), recording_digest, subject, muscle, mvc; seconds the run took, date,
-        device, threads, versions; of trained decoders best_epoch, f1_epoch (lowest validation loss,
-        highest validation F1) and epoch_seconds (mean) of the fold; run, its name.
+        recording (its source), recording_digest, subject, muscle, mvc; seconds since it was last
+        begun, date, device, threads, versions; of trained decoders best_epoch, f1_epoch (lowest
+        validation loss, highest validation F1) and epoch_seconds (mean) of the fold; run, its name.
     """
     return _gather(documents, _counts)
 

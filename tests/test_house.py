@@ -20,7 +20,8 @@ FIRST = (
     "metrics discharges stats params paths tables"
 )
 SECOND = (
-    "decoders engine gpu train latency robustness figures studies sweep works results cluster live"
+    "decoders engine unfinished gpu train latency robustness figures studies sweep works results "
+    "cluster live"
 )
 FLOORS = {
     **dict.fromkeys([*FIRST.split(), "cbss"], 1),

@@ -101,8 +101,8 @@ class Pool:
 
 
 def test_the_spot_check_is_loud_when_a_score_is_off(monkeypatch):
-    table = random_results(2)
-    table.loc[table["network"] != "ML-DCNN", "seconds"] = 61.0
+    table = random_results(2).assign(epochs=1)
+    table.loc[table["network"] != "ML-DCNN", "epoch_seconds"] = 41.0
     table.loc[table["window"] == 140, "device"] = "NVIDIA H100"
     monkeypatch.setattr(results, "read", lambda name: table)
     monkeypatch.setattr(training_sweep, "ProcessPoolExecutor", Pool)

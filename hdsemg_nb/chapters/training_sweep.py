@@ -22,7 +22,7 @@ from hdsemg_nb.metrics import recording_scores
 # mean F1 over motor units moves by some hundredths, by far less than a wrong result would be off.
 TOLERANCE = 0.05
 PATIENCES = (3, 5, 10, 20, 30)  # epochs without a fall of the validation loss before the end
-LIMIT_S = 40.0  # a run that took longer is not trained again
+LIMIT_S = 40.0  # a run that trained for longer is not trained again
 
 
 def overview():
@@ -151,7 +151,7 @@ def spot_check(name, n, seed):
     name : str
         Of the study of synthetic recordings.
     n : int
-        Runs, chosen by the seed among those that took less than `LIMIT_S` on a processor.
+        Runs, chosen by the seed among those that trained for less than `LIMIT_S` on a processor.
     seed : int
 
     Returns
@@ -167,7 +167,8 @@ def spot_check(name, n, seed):
         When a score is further off than `TOLERANCE`.
     """
     table = results.read(name)
-    runs = table[(table["seconds"] < LIMIT_S) & ~table["device"].str.contains("NVIDIA")]
+    seconds = table["epoch_seconds"] * table["epochs"] * table["tested_folds"]
+    runs = table[(seconds < LIMIT_S) & ~table["device"].str.contains("NVIDIA")]
     runs = runs.drop_duplicates("run")
     if not 1 <= n <= len(runs):
         raise ValueError(f"n={n}: from 1 to the {len(runs)} quick runs of results/{name}.csv")
