@@ -55,7 +55,14 @@ def noisy(recording, kind, seed):
         With the labels; the same one for the kind "".
     tuple of numpy.ndarray of int64
         True discharges of each motor unit, moved by the constant lag of its labels.
+
+    Raises
+    ------
+    ValueError
+        When there is no such kind.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} must be one of {list(KINDS)}")
     noise = KINDS[kind]
     if noise == Noise():
         return recording, recording.discharges

@@ -51,13 +51,17 @@ def fit_normalisation(emg, mask, whiten=False):
     Raises
     ------
     ValueError
-        When the mask holds fewer than two samples, or `emg` one that is not finite.
+        When the mask is none (numbers are no mask) or holds fewer than two samples, or `emg` one
+        that is not finite.
 
     Warns
     -----
     UserWarning
         Names the channels that are dead, equal or a sum of others in the training samples.
     """
+    if (mask.dtype, mask.shape) != (bool, emg.shape[1:]):
+        wrong = f"{mask.dtype} of shape {mask.shape}"
+        raise ValueError(f"mask must be bool of shape {emg.shape[1:]}, not {wrong}")
     train = emg[:, mask].astype(np.float64)
     if train.shape[1] < 2 or not np.isfinite(train).all():
         raise ValueError(f"mask holds {train.shape[1]} training samples, not 2 or more finite ones")

@@ -144,6 +144,14 @@ def test_a_grid_can_be_given(tmp_path, recording):
         load(tmp_path / "a", fs=FS, unit="uV", grid=rectangular_grid(1, 3, 8, ()))
 
 
+def test_other_discharges_have_not_the_ratios_of_the_file(tmp_path, recording):
+    save_mat(replace(recording, pnr=[31.0] * recording.n_motor_units), tmp_path / "a.mat")
+    others = [times[::2] for times in recording.discharges]
+    assert (load(tmp_path / "a.mat").pnr == 31).all()
+    assert np.isnan(load(tmp_path / "a.mat", discharges=others).pnr).all()
+    assert load(tmp_path / "a.mat", discharges=others[:1], pnr=[30.0]).pnr == 30
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1), ("mV", 1e3), ("V", 1e6), (0.5, 0.5)])
 def test_the_longer_axis_is_time_and_the_unit_becomes_microvolts(tmp_path, unit, factor):
     counts = np.arange(600, dtype=np.int16).reshape(3, 200)

@@ -62,3 +62,5 @@ def test_a_decoder_learns_the_labels_and_is_scored_against_both(planted):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="label_noise='lag': one of"):
         Run(FILTER, 20, 10, label_noise="lag")
+    with pytest.raises(ValueError, match="kind='lag' must be one of"):
+        label_noise.noisy(None, "lag", 0)

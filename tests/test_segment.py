@@ -227,6 +227,9 @@ def test_normalisation_needs_training_samples_and_its_channels():
     for n in (0, 1):
         with pytest.raises(ValueError, match=f"mask holds {n} training samples"):
             fit_normalisation(emg, np.arange(500) < n)
+    for mask in (np.ones(500, int), np.ones(499, bool)):
+        with pytest.raises(ValueError, match=r"mask must be bool of shape \(500,\), not"):
+            fit_normalisation(emg, mask)
     with pytest.raises(ValueError, match="emg has 1 channels, expected 2 as trained"):
         fit_normalisation(emg, np.ones(500, bool)).apply(emg[:1])
     emg[0, 7] = np.nan

@@ -34,7 +34,8 @@ def load(path, **about):
         `grid`: which of several grids, by number from 0, name or part of it; or a `Grid`, where the
         channels of a recording without one sit. `fs` (Hz) and `unit` ("uV", "mV", "V" or uV of one
         step): for arrays, which do not tell; `unit` over the header's for EDF and BIDS. Every other
-        field of a `Recording`, such as `subject`, `muscle` or `mvc`: over what the file tells.
+        field of a `Recording`, such as `subject`, `muscle` or `mvc`: over what the file tells;
+        with `discharges` its pulse-to-noise ratios go.
 
     Returns
     -------
@@ -61,6 +62,8 @@ def load(path, **about):
             takes = f"{name} takes {sorted(known.union(options))}"
             raise ValueError(f"{path}: {key}={about[key]!r} is not for this file; {takes}")
     recording = reader(path, **{key: about[key] for key in options if key in about})
+    if "discharges" in about:  # the ratios in the file are those of others
+        placed["pnr"] = None
     placed |= {key: value for key, value in about.items() if key not in options}
     return replace(recording, **placed) if placed else recording
 

@@ -17,11 +17,6 @@ from hdsemg_nb.datasets.files import naming
 from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, require, zero_based
 from hdsemg_nb.recording import Grid, Recording
 
-_FORMATS = {
-    "bdf": (edfio.Bdf, edfio.BdfSignal),  # 24 bits
-    "edf": (edfio.Edf, edfio.EdfSignal),  # 16 bits
-}
-
 
 def save_events_tsv(recording, path):
     """Write the discharge times as a BIDS events.tsv, as the MUnitQuest competition takes them.
@@ -141,18 +136,18 @@ def load_mat(path):
         return Recording(emg, number(content["fs"], "fs"), trains, **about)
 
 
-def save_bids(recording, folder, task="isometric", format="bdf"):
+def save_bids(recording, folder, task="isometric"):
     """Write a recording as a BIDS data set (EMG since BIDS 1.11) that `load_bids` reads.
 
     Adds sub-<subject>/emg/sub-<subject>_task-<task><mvc>percentMVC_... to the data set: signal,
     emg.json, channels.tsv, events.tsv with the discharges and, with a grid, electrodes.tsv and
     coordsystem.json; dataset_description.json is written where it is missing, the participant added
-    to participants.tsv. Each channel is scaled to its own range, rounded up to whole units: values
-    come back within half a step, range / 2^24 or with "edf" range / 2^16. What BIDS has no place
-    for is lost: pulse-to-noise ratios, an intensity that is no whole number, the source, a motor
-    unit without discharges (those after it are numbered anew when they are read). Interpolated
-    channels are marked as bad, and interpolated again when they are read. Required
-    fields of emg.json that a recording does not tell are "n/a".
+    to participants.tsv. The signal is BDF, each channel scaled to its own range, rounded up to
+    whole units: values come back within half a step, range / 2^24. What BIDS has no place for is
+    lost: pulse-to-noise ratios, an intensity that is no whole number, the source, a motor unit
+    without discharges (those after it are numbered anew when they are read). Interpolated channels
+    are marked as bad, and interpolated again when they are read. Required fields of emg.json that
+    a recording does not tell are "n/a".
 
     Parameters
     ----------
@@ -161,7 +156,6 @@ def save_bids(recording, folder, task="isometric", format="bdf"):
         Of the data set; made if missing.
     task : str
         Label of the task, letters and digits.
-    format : {"bdf", "edf"}
 
     Returns
     -------
@@ -171,27 +165,24 @@ def save_bids(recording, folder, task="isometric", format="bdf"):
     Raises
     ------
     ValueError
-        When the task or the subject is no label (letters and digits), the format unknown, or the
-        signal cannot be stored in it: a rate that no whole record holds, a value of eight digits;
-        when the participant's grid in the data
-        set is another.
+        When the task or the subject is no label (letters and digits), or the signal cannot be
+        stored: a rate that no whole record holds, a value of eight digits; when the participant's
+        grid in the data set is another.
     FileExistsError
         When the data set holds this recording already.
     """
     if not re.fullmatch("[0-9a-zA-Z]+", task):
         raise ValueError(f"task={task!r} must be letters and digits, as BIDS asks of a label")
-    if format not in _FORMATS:
-        raise ValueError(f"format={format!r} must be one of {sorted(_FORMATS)}")
     subject = re.sub("[ _-]", "", recording.subject.removeprefix("sub-")) or "01"
     if not re.fullmatch("[0-9a-zA-Z]+", subject):
         raise ValueError(f"subject={subject!r} must be letters and digits, as BIDS asks of a label")
     intensity = f"{recording.mvc:.0f}percentMVC" if recording.mvc % 1 == 0 else ""
     name = f"sub-{subject}_task-{task}{intensity}"
     place = paths.made(Path(folder) / f"sub-{subject}" / "emg")
-    signal = place / f"{name}_emg.{format}"
+    signal = place / f"{name}_emg.bdf"
     if signal.exists():
         raise FileExistsError(f"{signal} is there already; choose another task or subject")
-    content = _edf(recording, format)
+    content = _bdf(recording)
     if recording.grid is not None:
         _once(place / f"sub-{subject}_electrodes.tsv", _tsv(_electrodes(recording.grid)))
         _once(place / f"sub-{subject}_space-grid1_coordsystem.json", _json(_COORDINATES))
@@ -275,14 +266,13 @@ def _electrodes(grid):
     return table.assign(coordinate_system="grid1", group="grid1")
 
 
-def _edf(recording, format):
+def _bdf(recording):
     """Bytes of the file; the last record is filled with zeros."""
     whole = Fraction(recording.fs).limit_denominator(100)
     if float(whole) != recording.fs:
         raise ValueError(
             f"fs={recording.fs} Hz: no record of up to 100 s holds whole samples of it"
         )
-    kind, signal = _FORMATS[format]
     units = {f"EMG{k:03d}": ("uV", x) for k, x in enumerate(recording.emg, start=1)}
     if recording.force is not None:
         unit = _force(recording)[1]  # the header holds eight plain characters, channels.tsv all
@@ -294,5 +284,5 @@ def _edf(recording, format):
             raise ValueError(f"{label} reaches {limit:g}; the header holds seven digits, scale it")
         values = np.pad(values.astype(float), (0, -len(values) % whole.numerator))
         about = dict(physical_dimension=unit, physical_range=(-limit, limit))
-        signals.append(signal(values, recording.fs, label=label, **about))
-    return kind(signals, data_record_duration=whole.denominator).to_bytes()
+        signals.append(edfio.BdfSignal(values, recording.fs, label=label, **about))
+    return edfio.Bdf(signals, data_record_duration=whole.denominator).to_bytes()
