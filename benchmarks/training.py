@@ -35,7 +35,7 @@ from hdsemg_nb.results import device_name
 
 CORES = 2
 FS, N_CHANNELS, N_MOTOR_UNITS = 2048, 64, 18
-WINDOWS, STEP = (20, 140), 10  # measured, samples
+WINDOWS, STEP = GRID["window"], 10  # measured, samples
 SECONDS = 60  # length of a recording
 
 # The paper's grid
@@ -139,7 +139,8 @@ def speed(network, window, workers, rounds=3, seconds=2.0):
     -------
     dict
         network, window, batches (of an epoch); naive_windows_s, our_windows_s and ratio: medians
-        over the rounds; our_tflops_s: convolutions and matrix products, forward and twice backward.
+        over the rounds; our_tflops_s: convolutions and matrix products, forward and twice backward;
+        device.
     """
     # on a GPU the epochs before compile and capture what the last one replays
     run = Run(network, window, STEP, epochs=4 if torch.cuda.is_available() else 1)
@@ -159,6 +160,7 @@ def speed(network, window, workers, rounds=3, seconds=2.0):
         "our_windows_s": our_rate,
         "ratio": ratio,
         "our_tflops_s": 6e-12 * macs * our_rate,  # a multiply-accumulate is two operations
+        "device": _device(),
     }
 
 
@@ -277,11 +279,15 @@ def save_tables(speeds, memories):
             save(table, part, f"{title}. {_conditions()}")
 
 
-def _conditions():
+def _device():
     where = "one GPU" if torch.cuda.is_available() else f"{CORES} cores"
+    return f"{device_name()}, {where}"
+
+
+def _conditions():
     arithmetic = "bfloat16" if engine.bf16_supported() else "float32"
     return (
-        f"{device_name()}, {where}; naive float32, ours {arithmetic}; {N_MOTOR_UNITS} motor units, "
+        f"{_device()}; naive float32, ours {arithmetic}; {N_MOTOR_UNITS} motor units, "
         f"{N_CHANNELS} channels. {date.today()}, torch {torch.__version__}, hdsemg_nb {__version__}"
     )
 
@@ -291,7 +297,7 @@ def run():
     sizes = [(network, window) for network in PAPER_NETWORKS for window in WINDOWS]
     with sides() as workers:
         speeds = pd.DataFrame([speed(*size, workers) for size in tqdm(sizes, desc="training")])
-    windows = () if torch.cuda.is_available() else WINDOWS
+    windows = () if torch.cuda.is_available() else (min(WINDOWS), max(WINDOWS))
     memories = pd.DataFrame([memory(window, STEP) for window in windows])
     save_tables(speeds, memories)
     print(speeds, memories, sweep_days(speeds), sep="\n\n")

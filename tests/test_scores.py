@@ -116,12 +116,6 @@ def test_only_the_protocol_of_the_paper_counts(monkeypatch, by_hand):
         read(monkeypatch, by_hand, run("A", [GOOD], seed=1))
 
 
-def test_times_of_different_devices_are_not_compared(by_hand):
-    assert set(scores.scores(by_hand)["training_s_per_epoch"]) == {2.0}
-    by_hand.loc[by_hand["subject"] == "B", "device"] = "a GPU"
-    assert "training_s_per_epoch" not in scores.scores(by_hand)
-
-
 def test_the_stamp_is_one_line_about_the_rows(monkeypatch, by_hand):
     assert scores.stamp(by_hand) == (
         "SYNTHETIC data, 2 recordings at 10 % MVC; results/protocol.csv, first fold"

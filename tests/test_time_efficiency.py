@@ -3,13 +3,13 @@ import pandas as pd
 import pytest
 
 from hdsemg_nb import paths
-from hdsemg_nb.chapters import scores, time_efficiency
+from hdsemg_nb.chapters import time_efficiency
 
 
 @pytest.fixture
 def planted_times():
     """Four windows of every cell the tables need: 1, 2, 3 and 6 ms."""
-    rows = [(*size, "torch", 1.0, "a CPU", 2, ms) for size in time_efficiency.SIZES for ms in MS]
+    rows = [(*size, "torch", "a CPU", 2, ms) for size in time_efficiency.SIZES for ms in MS]
     return pd.DataFrame(rows, columns=[*time_efficiency.KEYS, "ms"])
 
 
@@ -17,40 +17,41 @@ MS = (1.0, 2.0, 3.0, 6.0)
 
 
 @pytest.fixture
-def runs():
-    about = dict(run="a", fold=0, device="a GPU", threads=1, width=1.0, mvc=30.0, motor_unit=0)
-    run = dict(network="ML-DRSNet", window=20, step=50, epoch_seconds=2.0, **about)
-    filtered = dict(network="motor-unit filter", run="b", epoch_seconds=np.nan)
-    more = [{"motor_unit": 1}, {"fold": 1, "epoch_seconds": 5.0}, filtered]
-    return pd.DataFrame([run, *(run | other for other in more)])
+def speeds():
+    """ML-DRSNet trains on a thousand windows a second, whatever they are."""
+    windows = [20, 60, 100, 140]
+    about = dict(network="ML-DRSNet", our_windows_s=1000.0, device="a GPU, one GPU")
+    return pd.DataFrame({"window": windows}).assign(**about)
 
 
-def test_table_04_stands_beside_the_paper(planted_times, runs):
-    four = time_efficiency.table_04(planted_times, runs)
+def test_an_epoch_trains_on_three_fifths_and_predicts_the_rest_by_hand(speeds):
+    seconds = time_efficiency.training_times(speeds).set_index(["window", "step"])["mean"]
+    n_windows = (60 * 2048 - 20) // 50 + 1
+    assert seconds[20, 50] == pytest.approx(n_windows * (0.6 + 0.4 / 3) / 1000)
+    assert seconds[20, 10] / seconds[20, 50] == pytest.approx(5, rel=1e-3) and len(seconds) == 20
+
+
+def test_table_04_stands_beside_the_paper(planted_times, speeds):
+    four = time_efficiency.table_04(planted_times, speeds)
     whole = four[four["window"] == "all"].set_index("metric")
-    assert whole.loc["prediction_ms_per_window", ["mean", "published_mean"]].tolist() == [3.0, 5.39]
-    trained = four[four["metric"] == "training_s_per_epoch"]  # one cell is not all of them
-    assert trained[["window", "device", "mean"]].to_numpy().tolist() == [[20, "a GPU", 3.5]]
+    assert whole["mean"]["prediction_ms_per_window"] == 3.0
+    assert whole["published_mean"].to_dict() == {
+        "prediction_ms_per_window": 5.39,
+        "training_s_per_epoch": 198.43,
+    }
+    trained = four[(four["metric"] == "training_s_per_epoch") & (four["window"] != "all")]
+    assert len(trained) == 20 and set(trained["device"]) == {"a GPU, one GPU"}
+    assert whole["mean"]["training_s_per_epoch"] == pytest.approx(trained["mean"].mean())
 
 
-def test_the_mean_over_all_cells_needs_all_of_them(planted_times, runs):
-    grid = pd.MultiIndex.from_product(scores.GRID.values(), names=scores.GRID).to_frame(index=False)
-    every = runs.drop(columns=["window", "step", "run"]).merge(grid, how="cross")
-    every = every.assign(run=1000 * every["window"] + every["step"])
-    whole = time_efficiency.table_04(planted_times, every).set_index(["metric", "window"])
-    row = whole.loc[("training_s_per_epoch", "all")]
-    assert row[["mean", "published_mean"]].tolist() == [3.5, 198.43]
-    assert whole.loc[("training_s_per_epoch", 140), "mean"].tolist() == 5 * [3.5]
+def test_the_mean_over_all_cells_needs_all_of_them(planted_times, speeds):
+    four = time_efficiency.table_04(planted_times, speeds.query("window != 60"))
+    trained = four[four["metric"] == "training_s_per_epoch"]
+    assert set(trained["window"]) == {20, 100, 140} and len(trained) == 15
 
 
-def test_the_paper_has_nothing_to_compare_with_a_narrow_network(planted_times, runs):
-    four = time_efficiency.table_04(planted_times, runs.assign(width=0.125))
-    narrow = four[four["width"] < 1]
-    assert len(narrow) == 1 and narrow["published_mean"].isna().all()
-
-
-def test_table_11_adds_the_whole_window(planted_times, runs):
-    eleven = time_efficiency.table_11(planted_times, runs, 2048)
+def test_table_11_adds_the_whole_window(planted_times, speeds):
+    eleven = time_efficiency.table_11(planted_times, speeds, 2048)
     total = eleven[eleven["metric"] == "total_ms"].dropna(subset="published_mean")
     assert total["published_mean"].tolist() == [15.15, 69.36, 76.96]
     np.testing.assert_allclose(total["mean"], [12.766, 71.359, 71.359], atol=1e-3)

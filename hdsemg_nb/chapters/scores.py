@@ -119,18 +119,12 @@ def scores(rows, prefix=""):
     -------
     pandas.DataFrame
         One row per recording, network, window and step: these, the columns of
-        `metrics.recording_scores`, width, and training_s_per_epoch (mean over folds). The last is
-        left out when the runs were not all trained on one device: such times do not compare.
+        `metrics.recording_scores`, and width.
     """
     counts = ["n_windows", "tp", "fp", "fn"]
     counted = rows.assign(**{c: rows[prefix + c] for c in counts if prefix + c in rows})
     found = metrics.score_table(counted.dropna(subset=counts), RUN)
-    about = rows.groupby(RUN).agg(
-        width=("width", "first"), training_s_per_epoch=("epoch_seconds", "mean")
-    )
-    if len(rows[["device", "threads"]].drop_duplicates()) > 1:
-        about = about.drop(columns="training_s_per_epoch")
-    return found.merge(about.reset_index(), on=RUN)
+    return found.merge(rows.groupby(RUN, as_index=False)["width"].first())
 
 
 def shown(table):

@@ -19,7 +19,7 @@ from hdsemg_nb.normalisation import fit_normalisation
 from hdsemg_nb.results import device_name
 
 MVC = 10  # % MVC of the recording in the paper's Tables 4 and 11 (participant S10)
-KEYS = ["network", "window", "decoder", "width", "device", "threads"]
+KEYS = ["network", "window", "decoder", "device", "threads"]
 CELL = ["network", "window", "step", "metric", *KEYS[2:]]
 CELLS_11 = [(name, *cell) for name, best in BEST_SETTINGS.items() for cell in (best, SHORTEST)]
 EXPORTED = {cell[:2] for cell in CELLS_11}  # network and window W in samples
@@ -41,6 +41,8 @@ STAGES = {  # of the live loop, in the order of time
     "loop": "the last three together: from sending to the marker",
     "total": "from the discharge to its marker",
 }
+SECONDS, FS = 60, 2048  # of a recording whose epoch is counted
+TRAINED, PREDICTED = 3 / 5, 2 / 5  # shares of its windows in an epoch of one of five folds
 AMPLIFIER, ARRIVAL = 0.002, 0.1  # s, jitter of time stamps
 
 
@@ -64,7 +66,7 @@ def prediction_times(recording, n_motor_units, n_timed):
     times = pd.concat(parts, ignore_index=True)
     on_cpu = times["decoder"].ne("torch") & torch.cuda.is_available()
     device = np.where(on_cpu, "CPU", device_name())
-    return times.assign(width=1.0, device=device, threads=torch.get_num_threads())
+    return times.assign(device=device, threads=torch.get_num_threads())
 
 
 def _untrained(recording, run, n_motor_units):
@@ -76,66 +78,79 @@ def _untrained(recording, run, n_motor_units):
     return FittedNetwork(model, run, normalisation, offsets, None, None, recording, fold)
 
 
-def training_times(runs):
-    """Seconds per epoch of each cell and device of a study, over its runs and folds."""
-    folds = runs.drop_duplicates(["run", "fold"]).dropna(subset="epoch_seconds")
-    cell = ["network", "window", "step", *KEYS[3:]]
-    seconds = folds.groupby(cell)["epoch_seconds"].agg(mean="mean", sd="std").reset_index()
-    return seconds.assign(metric="training_s_per_epoch", decoder="torch")
+def training_times(speeds):
+    """Seconds of an epoch of one fold of 60 s at each step: training, validation and test.
+
+    Parameters
+    ----------
+    speeds : pandas.DataFrame
+        `measured("training")`: how many windows a second a device trains on, at full width and
+        with the batches of the protocol, when it is busy with as many trainings as it takes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per device, network, window and step. A window that is only predicted is counted as
+        a third of one that is trained on (forward without backward).
+    """
+    table = speeds.merge(pd.Series(GRID["step"], name="step"), how="cross")
+    n_windows = [
+        len(segment.window_starts(SECONDS * FS, cell.window, cell.step))
+        for cell in table.itertuples()
+    ]
+    seconds = np.array(n_windows) * (TRAINED + PREDICTED / 3) / table["our_windows_s"]
+    about = dict(metric="training_s_per_epoch", decoder="torch", threads=1, sd=np.nan)
+    return table[["network", "window", "step", "device"]].assign(mean=seconds, **about)
 
 
-def table_04(times, runs):
+def table_04(times, speeds):
     """Table 4: training and prediction time of ML-DRSNet over window and step, by torch.
 
     Parameters
     ----------
     times : pandas.DataFrame
         Of `prediction_times`.
-    runs : pandas.DataFrame
-        A study with the column epoch_seconds.
+    speeds : pandas.DataFrame
+        As for `training_times`.
 
     Returns
     -------
     pandas.DataFrame
-        `published.beside`: one row per cell, metric, decoder, width (of the network: below 1 it is
-        narrower than the paper's, and stands alone), device and threads, and the mean over all
-        cells ("all") where none is missing.
+        `published.beside`: one row per cell, metric, decoder, device and threads, and the mean over
+        all cells ("all") where none is missing.
     """
     cells = [("ML-DRSNet", window, step) for window in GRID["window"] for step in GRID["step"]]
     # a prediction does not depend on the step
-    table = _cells(times[times["decoder"] == "torch"], runs, cells)
+    table = _cells(times[times["decoder"] == "torch"], speeds, cells)
     over_all = table.groupby(["network", *CELL[3:]], sort=False)["mean"].agg(["mean", "size"])
     over_all = over_all[over_all.pop("size") == len(cells)].reset_index()
     over_all = over_all.assign(window="all", step="all")
     return _beside(pd.concat([table, over_all], ignore_index=True))
 
 
-def table_11(times, runs, fs):
+def table_11(times, speeds, fs):
     """Table 11: the three networks at their best and at the shortest window and step.
 
     As `table_04`, with total_ms as a third metric: the whole window at `fs` Hz and the prediction.
     """
-    table = _cells(times, runs, CELLS_11)
+    table = _cells(times, speeds, CELLS_11)
     total = table[table["metric"] == "prediction_ms_per_window"].assign(metric="total_ms")
     total["mean"] += 1000 * total["window"] / fs
     order = pd.DataFrame(CELLS_11, columns=CELL[:3])
     return _beside(order.merge(pd.concat([table, total], ignore_index=True)))
 
 
-def _cells(times, runs, cells):
+def _cells(times, speeds, cells):
     """Training and prediction time of (network, window, step), one row each where there is one."""
     wanted = pd.DataFrame(cells, columns=CELL[:3])
     predicted = times.groupby(KEYS, sort=False)["ms"].agg(mean="mean", sd="std").reset_index()
     predicted = wanted.merge(predicted.assign(metric="prediction_ms_per_window"))
-    both = [wanted.merge(training_times(runs)), predicted]
+    both = [wanted.merge(training_times(speeds)), predicted]
     return pd.concat(both, ignore_index=True)[[*CELL, "mean", "sd"]]
 
 
 def _beside(table):
-    """`published.beside`; the paper has nothing to compare with a narrower network."""
-    table = beside(table.assign(mvc=MVC)).drop(columns="mvc")
-    published = ["published_mean", "published_sd", "difference"]
-    return table.assign(**table[published].where(table["width"] == 1))
+    return beside(table.assign(mvc=MVC)).drop(columns="mvc")
 
 
 def total_latency(window, step, fs, prediction_ms):

@@ -3,7 +3,7 @@
 A trend is decided by the order of means over recordings alone, as the paper's text does, and only
 where every cell that the claim speaks of was trained at full width; Friedman's p over participants
 and Kendall's W stand beside it and decide nothing. "Accuracy" is F1, except in T6, for which the
-text gives precision.
+text gives precision. T8 speaks of times, which are measured, not trained, and of a GPU.
 """
 
 from itertools import product
@@ -32,31 +32,36 @@ SHAPES = {
 }
 
 
-def trends(results):
-    """Look for the paper's eight trends in scores.
+def trends(results, times):
+    """Look for the paper's eight trends in scores, and in times of training.
 
     Parameters
     ----------
     results : pandas.DataFrame
         From `scores.scores`; rows with a width below 1 are passed over.
+    times : pandas.DataFrame
+        From `time_efficiency.training_times`. Those of every device are told; only a GPU decides,
+        as the paper's does.
 
     Returns
     -------
     pandas.DataFrame
         trend (T1 to T8), published, ours (each sequence of means over the recordings
         that have all of its cells, the Friedman test over participants), significant (of how many
-        sequences Friedman's p is below 0.05), agrees ("agrees", "does not" when one sequence
-        contradicts, "cannot be told" when one lacks a cell) and missing (what it lacks).
+        sequences Friedman's p is below 0.05; "" for times), agrees ("agrees", "does not" when one
+        sequence contradicts, "cannot be told" when one lacks a cell) and missing (what it lacks).
         Agreement without significance may be chance.
     """
     full, rows = results[results["width"] == 1], []
     for trend, claim, place in published.trends().itertuples(index=False):
         sequences = published.sequences().query("trend == @trend")
-        found = pd.DataFrame([_finding(full, sequence) for sequence in sequences.itertuples()])
+        look, where = (_timed, times) if trend == "T8" else (_finding, full)
+        found = pd.DataFrame([look(where, sequence) for sequence in sequences.itertuples()])
         told = found[found["holds"].notna()]
+        tested = told["significant"].dropna() if len(told) else ()
         verdict = "agrees" if told["holds"].all() else "does not"
         row = {"trend": trend, "published": f"{claim} ({place})", "ours": "; ".join(told["text"])}
-        row["significant"] = f"{told['significant'].sum()} of {len(told)}" if len(told) else ""
+        row["significant"] = f"{sum(tested)} of {len(tested)}" if len(tested) else ""
         row["agrees"] = verdict if len(told) == len(found) else "cannot be told"
         rows.append({**row, "missing": "; ".join(found.drop(index=told.index)["text"])})
     return pd.DataFrame(rows)
@@ -64,8 +69,6 @@ def trends(results):
 
 def _finding(results, sequence):
     """What the results show of a sequence; `holds` is None when they cannot tell it."""
-    if sequence.metric not in results:
-        return {"text": f"no {sequence.metric} measured on one device", "holds": None}
     points = dict(_point(point, sequence.along) for point in sequence.points.split())
     cells = sum(points.values(), [])
     cell = [*SETTINGS, "mvc"][: len(cells[0])]
@@ -84,6 +87,20 @@ def _finding(results, sequence):
         "holds": bool(SHAPES[sequence.shape](means.to_numpy())),
         "significant": test.p < SIGNIFICANT,
     }
+
+
+def _timed(times, sequence):
+    """What times say of a sequence; `holds` is None when no GPU was timed at all of its cells."""
+    points = dict(_point(point, sequence.along) for point in sequence.points.split())
+    wide = times.pivot(index="device", columns=SETTINGS, values="mean")
+    wide = wide.reindex(columns=sum(points.values(), [])).dropna().set_axis([*points], axis=1)
+    gpus = wide[wide.index.str.contains("GPU")]
+    if gpus.empty:
+        return {"text": f"{sequence.of}: measured on no GPU", "holds": None}
+    told = [f"{device}: {_shown(means)}" for device, means in wide.iterrows()]
+    what = f"{sequence.of}: {sequence.metric} by {sequence.along}"
+    holds = all(SHAPES[sequence.shape](means) for means in gpus.to_numpy())
+    return {"text": f"{what} ({'; '.join(told)})", "holds": holds, "significant": None}
 
 
 def _point(text, along):
