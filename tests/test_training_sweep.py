@@ -78,6 +78,30 @@ def test_learning_curves_are_drawn_of_the_networks_there_are(rows, monkeypatch, 
     assert drawn[0].axes[1].lines[0].get_xydata().tolist() == [[e, 0.5] for e in (1, 2, 3, 4)]
 
 
+def test_longer_trainings_stand_beside_the_protocol_by_hand(rows):
+    some = rows.query("network == 'ML-DCNN' and window == 20 and mvc == 30")
+    long = some.assign(tp=some["tp"] + some["fn"], fn=0, fp=0, epochs=400, best_epoch=380)
+    table = training_sweep.longer(rows, long)
+    assert len(table) == 2 * 2 and (table["f1"] == 1).all()
+    assert set(table["epochs"]) == {400} and set(table["epoch_lowest_loss"]) == {381}
+    expected = scores.scores(some).set_index(["step", "subject"])["f1"]
+    found = table.set_index(["step", "subject"])["f1_protocol"]
+    pd.testing.assert_series_equal(found, expected[found.index], check_names=False)
+
+
+def test_longer_trainings_are_drawn_by_cell(rows, monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "OUTPUT", tmp_path)
+    some = rows.query("network != 'ML-DRSNet' and window == 20 and mvc == 30")
+    some, drawn = some.drop_duplicates("run")[["run", "subject", *training_sweep.CELL]], []
+    columns = {"epoch": range(4), "val_loss": [0.5, 0.4, 0.3, 0.2], "val_f1": [0.1, 0.2, 0.3, 0.4]}
+    monkeypatch.setattr(training_sweep, "save", lambda figure, *about: drawn.append(figure))
+    training_sweep.draw_longer(some.merge(pd.DataFrame(columns), how="cross"), "out", "note")
+    upper = drawn[0].axes[:4]
+    assert upper[0].get_title(loc="left") == "ML-DCNN, W = 20, S = 10" and len(drawn[0].axes) == 8
+    assert upper[3].lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.4], [3, 0.3], [4, 0.2]]
+    assert len(upper[3].get_legend().get_texts()) == 2 and upper[0].get_legend() is None
+
+
 class Pool:
     """Processes that give back what is stored, with some true positives lost."""
 

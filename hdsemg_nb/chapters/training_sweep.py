@@ -15,8 +15,9 @@ from hdsemg_nb.chapters import scores
 from hdsemg_nb.chapters.published import SETTINGS as CELL
 from hdsemg_nb.datasets.synthetic import simulate
 from hdsemg_nb.decoders import Run
-from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
+from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.metrics import recording_scores
+from hdsemg_nb.results import DEFAULTS
 
 # Trained on another processor, the same run rounds otherwise, and a training amplifies it:
 # mean F1 over motor units moves by some hundredths, by far less than a wrong result would be off.
@@ -133,6 +134,57 @@ def draw_learning_curves(curves, rows, output, note):
         upper.set(title=network, ylabel="Binary cross-entropy")
         lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
     return save(figure, "learning_curves", output, note)
+
+
+def longer(rows, long):
+    """F1 of trainings of more epochs beside the protocol's, of the cells that have both.
+
+    Parameters
+    ----------
+    rows, long : pandas.DataFrame
+        Of `scores.read`, and of a study with more epochs on some of its recordings
+        (`results.read`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per network, window, step and subject: f1_protocol, epochs, f1, and
+        epoch_lowest_loss of the longer one, counted from 1.
+    """
+    short = rows[rows["recording_digest"].isin(long["recording_digest"])]
+    run = [*CELL, "subject"]
+    table = scores.scores(long)[[*run, "f1"]].merge(
+        scores.scores(short)[[*run, "f1"]], on=run, suffixes=("", "_protocol")
+    )
+    facts = long.groupby(run, as_index=False)[["epochs", "best_epoch"]].first()
+    table = table.merge(facts).assign(epoch_lowest_loss=lambda t: t["best_epoch"] + 1)
+    table = table[[*run, "f1_protocol", "epochs", "f1", "epoch_lowest_loss"]]
+    return table.sort_values(run, ignore_index=True)
+
+
+@plt.rc_context(STYLE)
+def draw_longer(curves, output, note):
+    """Validation loss and F1 by epoch, a column for each cell, a line for each participant.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        Learning curves of a study; a line marks the end of the protocol.
+    output, note : str
+        See `figures.save`; the stem is long_training.
+    """
+    cells = curves.assign(epoch=curves["epoch"] + 1).groupby(CELL)
+    size = dict(figsize=(TWO_COLUMNS, 100 * MM), sharex=True, sharey="row", squeeze=False)
+    figure, axes = plt.subplots(2, len(cells), **size)
+    for (cell, some), (upper, lower) in zip(cells, axes.T, strict=True):
+        lines = dict(data=some, x="epoch", style="subject", color=NETWORK_COLOURS[cell[0]])
+        for ax, y in ((upper, "val_loss"), (lower, "val_f1")):
+            sns.lineplot(y=y, **lines, errorbar=None, legend=ax is axes[0, -1], ax=ax)
+            ax.axvline(DEFAULTS["epochs"], color="k", lw=0.6, ls=":")
+        upper.set(title="{}, W = {}, S = {}".format(*cell), ylabel="Validation loss")
+        lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
+    axes[0, -1].legend(title=None)
+    return save(figure, "long_training", output, note)
 
 
 def _while_all_train(curves):
