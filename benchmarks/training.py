@@ -140,7 +140,7 @@ def speed(network, window, workers, rounds=3, seconds=2.0):
     dict
         network, window, batches (of an epoch); naive_windows_s, our_windows_s and ratio: medians
         over the rounds; our_tflops_s: convolutions and matrix products, forward and twice backward;
-        device.
+        abreast (trainings at a time on our side), device.
     """
     # on a GPU the epochs before compile and capture what the last one replays
     run = Run(network, window, STEP, epochs=4 if torch.cuda.is_available() else 1)
@@ -160,6 +160,7 @@ def speed(network, window, workers, rounds=3, seconds=2.0):
         "our_windows_s": our_rate,
         "ratio": ratio,
         "our_tflops_s": 6e-12 * macs * our_rate,  # a multiply-accumulate is two operations
+        "abreast": len(workers[our_epoch]) * _abreast(),
         "device": _device(),
     }
 

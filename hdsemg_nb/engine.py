@@ -1,5 +1,6 @@
 """Train networks and predict with them: one loop, on a CPU or one GPU."""
 
+import math
 from copy import copy
 from time import perf_counter
 
@@ -8,8 +9,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from hdsemg_nb import gpu, metrics
-from hdsemg_nb.unfinished import Unfinished, digest
+from hdsemg_nb import gpu, metrics, unfinished
 
 
 def device():
@@ -22,6 +22,11 @@ def bf16_supported():
     if device().type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
+def in_bf16(bf16):
+    """Whether a run with this setting computes in bfloat16 here."""
+    return bf16_supported() if bf16 is None else bf16
 
 
 def batches(order, size):
@@ -55,10 +60,11 @@ def finish(trainings, seed):
     """
     groups = [trainings] if device().type == "cuda" else [[one] for one in trainings]
     results = []
-    for group in groups:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            results += gpu.together(group)
+    with unfinished.together():
+        for group in groups:
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                results += gpu.together(group)
     return results
 
 
@@ -110,8 +116,9 @@ def training(model, emg, starts, targets, fold, run, progress=None):
             f"{len(fold.train)} training and {len(fold.val)} validation windows: "
             "at least 2 and 1 are needed"
         )
-    weights = model.state_dict().values()
-    name = digest(run, emg, starts, targets, fold.train, fold.val, *weights)
+    learnt = *model.parameters(), *model.buffers()
+    of = run, device(), in_bf16(run.bf16), emg, starts, targets, fold.train, fold.val
+    name = unfinished.digest(*of, *learnt)
     model.to(device(), memory_format=torch.channels_last)
     view, starts = _resident(emg, starts, run.window)
     targets = torch.from_numpy(targets).float().to(device())
@@ -140,12 +147,12 @@ def training(model, emg, starts, targets, fold, run, progress=None):
 
     lowest, highest = Best(model), Best(model)
     parts = dict(model=model, adam=adam, schedule=schedule, lowest=lowest, highest=highest)
-    unfinished = Unfinished(name, parts, shuffle, device())
-    history = unfinished.take_up()
+    state = unfinished.Unfinished(name, parts, shuffle, device())
+    history = state.take_up()
     if progress is not None and history:
         progress.update(len(history))
-    for epoch in range(len(history), run.epochs):
-        began = perf_counter()
+    while not _ended(history, lowest, run):
+        epoch, began = len(history), perf_counter()
         total.zero_()
         model.train()
         order = train[torch.randperm(len(train), generator=shuffle).to(device())]
@@ -160,14 +167,18 @@ def training(model, emg, starts, targets, fold, run, progress=None):
         highest.offer(epoch, f1)
         if progress is not None:
             progress.update()
-        if run.patience and epoch - lowest.epoch >= run.patience:
-            break
-        unfinished.keep(history)
-    unfinished.finish()
+        state.keep(history)
+    state.finish()
     lowest.restore(run)
     adam.zero_grad()  # a compiled twin lives until the next garbage collection: not its gradients
     columns = ["epoch", "train_loss", "val_loss", "val_f1", "seconds"]
     return pd.DataFrame(history, columns=columns), highest.weights
+
+
+def _ended(history, lowest, run):
+    """Whether all epochs are over, or the patience is."""
+    waited = len(history) - 1 - lowest.epoch
+    return len(history) == run.epochs or (run.patience is not None and waited >= run.patience)
 
 
 def _mean_f1(counts):
@@ -258,7 +269,7 @@ def _compiled(model, run):
 
 def _share(epoch, run):
     """Share of the learning rate that is left in an epoch."""
-    return (1 + np.cos(np.pi * epoch / run.epochs)) / 2 if run.decay else 1.0
+    return (1 + math.cos(math.pi * epoch / run.epochs)) / 2 if run.decay else 1.0
 
 
 def _resident(emg, starts, window):
@@ -278,8 +289,7 @@ def _gather(view, starts):
 
 
 def _forward(model, x, bf16):
-    bf16 = bf16_supported() if bf16 is None else bf16
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=in_bf16(bf16)):
         return model(x).float()
 
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from hdsemg_nb import __version__, paths, tables
 from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.decoders import DECODERS, Run
-from hdsemg_nb.engine import bf16_supported
+from hdsemg_nb.engine import in_bf16
 from hdsemg_nb.train import cross_validate_together
 
 FAILED = ".failed"  # suffix of the record of a failed run
@@ -94,7 +94,7 @@ def describe(recording):
 
 def _machine(run):
     return {
-        "bf16": bf16_supported() if run.bf16 is None else run.bf16,
+        "bf16": in_bf16(run.bf16),
         "date": date.today().isoformat(),
         "device": device_name(),
         "threads": torch.get_num_threads(),

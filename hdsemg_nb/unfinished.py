@@ -5,6 +5,8 @@ import io
 import json
 import pickle
 import warnings
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from time import monotonic
 
 import numpy as np
@@ -16,24 +18,42 @@ from hdsemg_nb.datasets.files import set_aside
 FOLDER = paths.PROJECT / "runs" / "unfinished"
 EVERY_S = 120  # at least between two times that a training is written
 
+_finished = ContextVar("files of trainings that are finished", default=None)
 
-def digest(run, *arrays):
-    """Name of a training: of its run, its data and the weights it begins with, but not its code."""
-    found = hashlib.sha256(json.dumps(run.settings(), sort_keys=True).encode())
+
+@contextmanager
+def together():
+    """What is trained in this block is finished when all of it is: until then no file goes."""
+    files = []
+    token = _finished.set(files)
+    try:
+        yield
+    finally:
+        _finished.reset(token)
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
+
+
+def digest(run, device, bf16, *arrays):
+    """Name of a training by all that it depends on but its code: run, machine, data and weights."""
+    settings = [run.settings(), device.type, bf16]
+    found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
-        found.update(np.ascontiguousarray(torch.as_tensor(array).cpu()))
+        array = np.ascontiguousarray(torch.as_tensor(array).detach().cpu())
+        found.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
     return found.hexdigest()[:16]
 
 
 class Unfinished:
-    """The state of one training, in a file of `FOLDER` until it is finished.
+    """The state of one training, in a file of `FOLDER` until all that is trained with it is done.
 
     A CPU goes on to the bit; on a GPU dropout draws its random numbers anew.
 
     Parameters
     ----------
     name : str
-        `digest` of all that the training depends on, so that no other one takes it up.
+        `digest`, so that no other training takes it up.
     parts : dict of str to object
         What changes in training, each with the methods state_dict and load_state_dict.
     shuffle : torch.Generator
@@ -46,19 +66,30 @@ class Unfinished:
         self.shuffle, self.device, self.written = shuffle, device, monotonic()
 
     def take_up(self):
-        """Set all parts to where the training was stopped; its history, [] where it was not."""
-        if not self.path.exists():
-            return []
+        """Set all parts to where the training was stopped; its history, [] where it was not.
+
+        Raises
+        ------
+        ValueError
+            When the state is of other code; names the file.
+        """
         try:
             state = torch.load(self.path, map_location=self.device, weights_only=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
         except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             set_aside(self.path, error, "the training begins again")
             return []
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
-        self.shuffle.set_state(state["shuffle"].cpu())
-        torch.set_rng_state(state["dropout"].cpu())
-        return state["history"]
+        try:
+            for name, part in self.parts.items():
+                part.load_state_dict(state[name])
+            self.shuffle.set_state(state["shuffle"].cpu())
+            torch.set_rng_state(state["dropout"].cpu())
+            return state["history"]
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"{self.path} is of a training by other code ({error}): delete it"
+            ) from error
 
     def keep(self, history):
         """Write the state after an epoch, unless it was written a moment ago."""
@@ -69,12 +100,13 @@ class Unfinished:
         content = io.BytesIO()
         torch.save(state | {"history": history}, content)
         try:
-            paths.write_whole(paths.made(FOLDER) / self.path.name, content.getvalue())
+            paths.write_whole(paths.made(FOLDER) / self.path.name, content.getbuffer())
         except OSError as error:  # a full disk is no reason to stop
             warnings.warn(f"{error}; the training goes on, unkept", stacklevel=2)
         self.written = monotonic()
 
     def finish(self):
-        """The training is finished: the file goes."""
-        if self.path.exists():
-            self.path.unlink()
+        """The training is finished: its file goes with those of what is trained `together`."""
+        files = _finished.get()
+        if files is not None:
+            files.append(self.path)

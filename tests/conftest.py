@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 
-from hdsemg_nb import latency, segment, sweep, train
+from hdsemg_nb import latency, segment, sweep, train, unfinished
 from hdsemg_nb.recording import Recording, rectangular_grid
 from hdsemg_nb.studies import Block
 from hdsemg_nb.train import Run
 from hdsemg_nb.works import plan
+
+
+@pytest.fixture(autouse=True)
+def no_training_of_before(tmp_path, monkeypatch):
+    """No test takes up a training that another one, or a sweep, has left."""
+    monkeypatch.setattr(unfinished, "FOLDER", tmp_path / "unfinished")
 
 
 @pytest.fixture

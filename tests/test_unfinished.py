@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,11 +36,10 @@ class Bar:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(monkeypatch):
     torch.set_num_threads(1)
-    monkeypatch.setattr(unfinished, "FOLDER", tmp_path / "unfinished")
     monkeypatch.setattr(unfinished, "EVERY_S", 0)
-    return tmp_path / "unfinished"
+    return unfinished.FOLDER
 
 
 def result(recording, run, bar):
@@ -51,20 +51,66 @@ def stopped(recording, run, after):
         result(recording, run, Bar(after))
 
 
-@pytest.mark.parametrize("network", ["ML-DRSNet", "ML-DCNN", "MT-DCNN", "MUF-Net"])
-def test_a_training_that_was_stopped_goes_on_to_the_bit(planted, network, folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [
+        ("ML-DRSNet", dict(width=0.125)),
+        ("ML-DCNN", {}),
+        ("MT-DCNN", {}),
+        ("MUF-Net", dict(decay=True, epochs=5)),
+    ],
+)
+def test_a_training_that_was_stopped_goes_on_to_the_bit(planted, network, settings, folder):
     recording = planted.crop(0, 2)
-    run = dataclasses.replace(RUN, network=network, width=0.125 if network == "ML-DRSNet" else 1)
+    run = dataclasses.replace(RUN, network=network, **settings)
     whole = result(recording, run, Bar())
-    stopped(recording, run, after=3)
+    for after in (2, 3):  # stopped twice
+        stopped(recording, run, after)
     assert len(list(folder.iterdir())) == 1
     rest = Bar()
     again = result(recording, run, rest)
-    assert (rest.done, rest.told) == (4, 3)  # two epochs at once, then two more
+    assert rest.done == run.epochs and rest.told == run.epochs - 1  # two epochs at once
     assert torch.equal(*(torch.tensor(x.predictions[x.labels.any(1)]) for x in (whole, again)))
     assert again.counts.equals(whole.counts)
     assert again.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))
     assert not list(folder.iterdir())
+
+
+def test_folds_that_are_finished_are_not_trained_again(planted, folder):
+    run = dataclasses.replace(RUN, epochs=2, tested_folds=3)
+    whole = result(planted.crop(0, 2), run, Bar())
+    stopped(planted.crop(0, 2), run, after=6)  # in the last epoch of the third
+    assert len(list(folder.iterdir())) == 3
+    rest = Bar()
+    again = result(planted.crop(0, 2), run, rest)
+    assert (rest.done, rest.told) == (6, 4)  # two, two, one of the third and its last
+    assert again.counts.equals(whole.counts) and not list(folder.iterdir())
+
+
+def test_a_name_tells_shapes_device_and_arithmetic_apart():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    data = [np.arange(6), np.arange(6, 10)], [np.arange(8), np.arange(8, 10)]
+    names = [unfinished.digest(RUN, cpu, False, *arrays) for arrays in data]
+    names += [unfinished.digest(RUN, *where, *data[0]) for where in ((cpu, True), (gpu, False))]
+    assert len(set(names)) == 4
+    assert names[0] == unfinished.digest(RUN, cpu, False, *data[0])
+
+
+def test_what_a_network_knows_of_the_grid_is_part_of_its_name(planted, folder):
+    run = dataclasses.replace(RUN, network="MUF-Net", epochs=3)
+    stopped(dataclasses.replace(planted.crop(0, 2), grid=None), run, after=2)
+    bar = Bar()
+    result(planted.crop(0, 2), run, bar)
+    assert bar.told == 3
+
+
+def test_a_state_of_other_code_is_named(planted, folder):
+    stopped(planted.crop(0, 2), RUN, after=2)
+    (file,) = folder.iterdir()
+    state = torch.load(file, weights_only=True)
+    torch.save(state | {"model": {"other": torch.zeros(1)}}, file)
+    with pytest.raises(ValueError, match=rf"(?s){file.name} is of a training by .*: delete it"):
+        result(planted.crop(0, 2), RUN, Bar())
 
 
 @pytest.mark.parametrize("change", [dict(seed=1), dict(learning_rate=1e-3), dict(step=30)])
@@ -86,7 +132,8 @@ def test_patience_counts_the_epochs_before_the_stop(planted, folder):
     run = dataclasses.replace(RUN, learning_rate=0.1, epochs=30, patience=3)
     whole = result(planted.crop(0, 2), run, Bar())
     assert len(whole.history) < 30
-    stopped(planted.crop(0, 2), run, after=len(whole.history) - 1)
+    for after in (-1, 0):  # in the last epoch, and when it was over but not told
+        stopped(planted.crop(0, 2), run, after=len(whole.history) + after)
     assert len(result(planted.crop(0, 2), run, Bar()).history) == len(whole.history)
 
 

@@ -41,6 +41,7 @@ STAGES = {  # of the live loop, in the order of time
     "loop": "the last three together: from sending to the marker",
     "total": "from the discharge to its marker",
 }
+USUAL, OURS = "torch, usual loop", "torch, our loop"  # of training
 SECONDS, FS = 60, 2048  # of a recording whose epoch is counted
 TRAINED, PREDICTED = 3 / 5, 2 / 5  # shares of its windows in an epoch of one of five folds
 AMPLIFIER, ARRIVAL = 0.002, 0.1  # s, jitter of time stamps
@@ -84,23 +85,27 @@ def training_times(speeds):
     Parameters
     ----------
     speeds : pandas.DataFrame
-        `measured("training")`: how many windows a second a device trains on, at full width and
-        with the batches of the protocol, when it is busy with as many trainings as it takes.
+        `measured("training")`: windows a second in batches of the protocol at full width, by the
+        loop most people would write and by ours, of as many trainings together as `abreast` says.
 
     Returns
     -------
     pandas.DataFrame
-        One row per device, network, window and step. A window that is only predicted is counted as
-        a third of one that is trained on (forward without backward).
+        One row per device, decoder (the loop), network, window and step. A window that is only
+        predicted is counted as a third of one that is trained on (forward without backward).
     """
-    table = speeds.merge(pd.Series(GRID["step"], name="step"), how="cross")
+    loops = {USUAL: speeds["naive_windows_s"], OURS: speeds["our_windows_s"] / speeds["abreast"]}
+    table = pd.concat([speeds.assign(decoder=loop, rate=rate) for loop, rate in loops.items()])
+    table = table.merge(pd.Series(GRID["step"], name="step"), how="cross")
     n_windows = [
         len(segment.window_starts(SECONDS * FS, cell.window, cell.step))
         for cell in table.itertuples()
     ]
-    seconds = np.array(n_windows) * (TRAINED + PREDICTED / 3) / table["our_windows_s"]
-    about = dict(metric="training_s_per_epoch", decoder="torch", threads=1, sd=np.nan)
-    return table[["network", "window", "step", "device"]].assign(mean=seconds, **about)
+    seconds = np.array(n_windows) * (TRAINED + PREDICTED / 3) / table["rate"]
+    usual_on_cpu = ~table["device"].str.contains("GPU") & (table["decoder"] == USUAL)
+    return table[["network", "window", "step", "decoder", "device"]].assign(
+        threads=usual_on_cpu + 1, metric="training_s_per_epoch", mean=seconds, sd=np.nan
+    )
 
 
 def table_04(times, speeds):

@@ -92,12 +92,12 @@ def _finding(results, sequence):
 def _timed(times, sequence):
     """What times say of a sequence; `holds` is None when no GPU was timed at all of its cells."""
     points = dict(_point(point, sequence.along) for point in sequence.points.split())
-    wide = times.pivot(index="device", columns=SETTINGS, values="mean")
+    wide = times.pivot(index=["device", "decoder"], columns=SETTINGS, values="mean")
     wide = wide.reindex(columns=sum(points.values(), [])).dropna().set_axis([*points], axis=1)
-    gpus = wide[wide.index.str.contains("GPU")]
+    gpus = wide[wide.index.get_level_values("device").str.contains("GPU")]
     if gpus.empty:
         return {"text": f"{sequence.of}: measured on no GPU", "holds": None}
-    told = [f"{device}: {_shown(means)}" for device, means in wide.iterrows()]
+    told = [f"{device}, {loop}: {_shown(means)}" for (device, loop), means in wide.iterrows()]
     what = f"{sequence.of}: {sequence.metric} by {sequence.along}"
     holds = all(SHAPES[sequence.shape](means) for means in gpus.to_numpy())
     return {"text": f"{what} ({'; '.join(told)})", "holds": holds, "significant": None}
