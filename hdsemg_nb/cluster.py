@@ -32,7 +32,8 @@ SETTINGS = {
 class Told:
     """Progress of a run that a worker tells its client, made and used like a `tqdm.tqdm`.
 
-    Each event of the topic `TOLD` holds the key of the task and the share of it that is new.
+    Each event of the topic `TOLD` holds the key of the task, the share of it that is new, and
+    whether that was done before, by a training that was stopped and is taken up.
     """
 
     def __init__(self, total, **_):
@@ -47,7 +48,7 @@ class Told:
     def update(self, n=1):
         """So many epochs more."""
         worker = get_worker()
-        worker.log_event(TOLD, (worker.get_current_task(), n / self.total))
+        worker.log_event(TOLD, (worker.get_current_task(), n / self.total, n > 1))
 
 
 @contextmanager

@@ -141,8 +141,8 @@ def _compute(client, recordings, groups, end):
         client.subscribe_topic(cluster.TOLD, lambda event: bar.hear(*event[1]))
         for group, future in cluster.compute(client, groups, submit):
             seconds = time.monotonic() - begun[group[0].path]
-            if cost(group):
-                slowest = max(slowest, seconds / cost(group))
+            if done_here := cost(group) * (1 - bar.taken_up.get(future.key, 0)):
+                slowest = max(slowest, seconds / done_here)
             if future.exception() and len(group) > 1:
                 alone += [(work,) for work in group]
             else:
@@ -159,17 +159,22 @@ class _Bar(tqdm):
 
     def __init__(self, n_windows, n_runs):
         self.done, self.n_runs, self.at = 0, n_runs, {}  # of each task: where it is, its windows
+        self.taken_up = {}  # of each task: the share that was done before
         style = dict(unit=" windows", unit_scale=True, smoothing=0, bar_format=BAR)
         super().__init__(total=n_windows, desc=f"0/{n_runs} runs", **style)
 
     def begin(self, key, n_windows):
         self.at[key] = 0, n_windows
 
-    def hear(self, key, share):
-        """So much more of a task is done, by itself or by who does it again."""
+    def hear(self, key, share, taken_up=False):
+        """So much more of a task is done, by itself or by who does it again, now or before."""
         with self.get_lock():
             if key in self.at:
+                before = self.n
                 self._move(key, self.at[key][0] + share * self.at[key][1])
+                if taken_up:  # tells nothing of the speed
+                    self.initial += self.n - before
+                    self.taken_up[key] = self.taken_up.get(key, 0) + share
 
     def finish(self, key, n_runs):
         with self.get_lock():
@@ -182,7 +187,7 @@ class _Bar(tqdm):
         before, n_windows = self.at[key]
         self.at[key] = min(round(to), n_windows), n_windows
         self.update(self.at[key][0] - before)
-        self.bar_format = BAR + END if self.n else BAR
+        self.bar_format = BAR + END if self.n > self.initial else BAR
 
 
 def _keep(group, future):

@@ -40,8 +40,9 @@ def digest(run, device, bf16, *arrays):
     settings = [run.settings(), device.type, bf16]
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
-        array = np.ascontiguousarray(torch.as_tensor(array).detach().cpu())
-        found.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+        array = torch.as_tensor(array).detach().cpu().numpy()
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array.T if array.flags.f_contiguous else array))
     return found.hexdigest()[:16]
 
 

@@ -267,7 +267,7 @@ def test_a_recording_that_fails_beside_others_is_the_only_one(compute, two, tmp_
 
 def test_the_bar_moves_with_every_epoch(compute, two, tmp_path, monkeypatch):
     shares, hear = [], sweep._Bar.hear
-    heard = lambda bar, key, share: shares.append(share) or hear(bar, key, share)  # noqa: E731
+    heard = lambda bar, *event: shares.append(event[1]) or hear(bar, *event)  # noqa: E731
     monkeypatch.setattr(sweep._Bar, "hear", heard)
     compute(two[:1], [dataclasses.replace(RUN, epochs=5)], tmp_path)
     assert len(shares) > 1 and set(shares) == {0.2}
@@ -285,6 +285,14 @@ def test_a_bar_that_hears_a_task_twice_or_late_ends_at_all_windows(capsys):
         bar.finish("b", 1)  # without having been heard
         assert bar.n == 30
     assert "2/2 runs: 100%" in capsys.readouterr().err
+
+
+def test_what_a_training_takes_up_tells_nothing_of_the_speed(capsys):
+    with sweep._Bar(1000, 1) as bar:
+        bar.begin("a", 1000)
+        bar.hear("a", 0.9, True)
+        bar.hear("a", 0.05)
+        assert bar.n == 950 and bar.n - bar.initial == 50 and bar.taken_up == {"a": 0.9}
 
 
 SCRIPT = """
