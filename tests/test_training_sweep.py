@@ -99,7 +99,7 @@ def test_longer_trainings_are_drawn_by_cell(rows, monkeypatch, tmp_path):
     upper = drawn[0].axes[:4]
     assert upper[0].get_title(loc="left") == "ML-DCNN, W = 20, S = 10" and len(drawn[0].axes) == 8
     assert upper[3].lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.4], [3, 0.3], [4, 0.2]]
-    assert len(upper[3].get_legend().get_texts()) == 2 and upper[0].get_legend() is None
+    assert len(upper[0].get_legend().get_texts()) == 2 and upper[3].get_legend() is None
 
 
 class Pool:

@@ -176,14 +176,15 @@ def draw_longer(curves, output, note):
     cells = curves.assign(epoch=curves["epoch"] + 1).groupby(CELL)
     size = dict(figsize=(TWO_COLUMNS, 100 * MM), sharex=True, sharey="row", squeeze=False)
     figure, axes = plt.subplots(2, len(cells), **size)
+    subjects = dict(style="subject", style_order=sorted(curves["subject"].unique()))
     for (cell, some), (upper, lower) in zip(cells, axes.T, strict=True):
-        lines = dict(data=some, x="epoch", style="subject", color=NETWORK_COLOURS[cell[0]])
+        lines = dict(data=some, x="epoch", color=NETWORK_COLOURS[cell[0]], **subjects)
         for ax, y in ((upper, "val_loss"), (lower, "val_f1")):
-            sns.lineplot(y=y, **lines, errorbar=None, legend=ax is axes[0, -1], ax=ax)
+            sns.lineplot(y=y, **lines, errorbar=None, legend=ax is axes[0, 0], ax=ax)
             ax.axvline(DEFAULTS["epochs"], color="k", lw=0.6, ls=":")
         upper.set(title="{}, W = {}, S = {}".format(*cell), ylabel="Validation loss")
         lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
-    axes[0, -1].legend(title=None)
+    axes[0, 0].legend(title=None)
     return save(figure, "long_training", output, note)
 
 
