@@ -41,8 +41,9 @@ def digest(run, device, bf16, *arrays):
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
         array = torch.as_tensor(array).detach().cpu().numpy()
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array.T if array.flags.f_contiguous else array))
+        columns_first = array.flags.f_contiguous  # hashed as it lies: a copy would take its memory
+        found.update(f"{array.dtype} {array.shape} {columns_first}".encode())
+        found.update(np.ascontiguousarray(array.T if columns_first else array))
     return found.hexdigest()[:16]
 
 

@@ -90,6 +90,8 @@ def test_folds_that_are_finished_are_not_trained_again(planted, folder):
 def test_a_name_tells_shapes_device_and_arithmetic_apart():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     data = [np.arange(6), np.arange(6, 10)], [np.arange(8), np.arange(8, 10)]
+    square = np.arange(4).reshape(2, 2)
+    assert len({unfinished.digest(RUN, cpu, False, x) for x in (square, square.T)}) == 2
     names = [unfinished.digest(RUN, cpu, False, *arrays) for arrays in data]
     names += [unfinished.digest(RUN, *where, *data[0]) for where in ((cpu, True), (gpu, False))]
     assert len(set(names)) == 4
