@@ -311,8 +311,13 @@ def smoothed_rate(discharges, n_samples, fs):
     """
     discharges = discharge_times(discharges, n_samples=n_samples, ordered=False)
     train = np.bincount(discharges, minlength=n_samples)
+    return fftconvolve(train, rate_of_one(fs), "same")
+
+
+def rate_of_one(fs):
+    """What one discharge adds to the rate, in 1/s: the Hann window, the discharge in its middle."""
     window = hann(round(SMOOTHING_S * fs) // 2 * 2 + 1)
-    return fs * fftconvolve(train, window / window.sum(), "same")
+    return fs * window / window.sum()
 
 
 def rate_correlation(reference, found, mask, fs):

@@ -177,8 +177,8 @@ def score_table(table, by):
     counted = table[["tp", "fp", "fn"]]
     baseline = pd.DataFrame(always_positive(*counted.to_numpy().T, table["n_windows"])._asdict())
     scored, alike = _score_columns(counted, baseline), dict(sort=False, dropna=False)
-    per_unit = table[[*by, "motor_unit"]].join(scored)
-    per_unit = per_unit.groupby([*by, "motor_unit"], **alike).mean()
+    unit = list(dict.fromkeys([*by, "motor_unit"]))
+    per_unit = table[unit].join(scored).groupby(unit, **alike).mean()
     runs = per_unit.groupby(by, **alike)
     pooled = [table[by].join(x).groupby(by, **alike).sum() for x in (counted, baseline)]
     together = runs.mean().join(_score_columns(*pooled).add_suffix("_micro"))

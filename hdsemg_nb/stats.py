@@ -83,10 +83,10 @@ def pairs(scores):
     -------
     pandas.DataFrame
         One row per pair: the treatments a and b, higher (the one with the higher rank sum, empty
-        when equal), p (asymptotic), stars, p_exact, then the Friedman test (chi_square, df,
-        friedman_p, kendall_w, n_blocks), the same in each row. Two treatments: p_exact is that of
-        the two-sided sign test. One block: the extreme pair has a p_exact of 1. Every block tied
-        throughout: all p are 1.
+        when equal), p (asymptotic), p_exact, stars (of p_exact), then the Friedman test
+        (chi_square, df, friedman_p, kendall_w, n_blocks), the same in each row. Two treatments:
+        p_exact is that of the two-sided sign test. One block: the extreme pair has a p_exact of 1.
+        Every block tied throughout: all p are 1.
 
     Raises
     ------
@@ -107,9 +107,9 @@ def pairs(scores):
     for i, j in combinations(range(len(sums)), 2):
         a, b = scores.columns[[i, j]]
         higher = "" if sums[i] == sums[j] else a if sums[i] > sums[j] else b
-        p, exact = asymptotic.loc[i, j], probability[spreads >= abs(sums[i] - sums[j])].sum()
-        row = {"a": a, "b": b, "higher": higher, "p": p, "stars": stars(p)}
-        rows.append({**row, "p_exact": min(exact, 1.0), **test})
+        exact = min(probability[spreads >= abs(sums[i] - sums[j])].sum(), 1.0)
+        row = {"a": a, "b": b, "higher": higher, "p": asymptotic.loc[i, j], "p_exact": exact}
+        rows.append({**row, "stars": stars(exact), **test})
     return pd.DataFrame(rows)
 
 

@@ -192,7 +192,8 @@ def _count(recording, run, starts, fold, fitted, targets):
 def discharge_scores(recording, run):
     """Score a decoder discharge by discharge, on the test windows of every fold.
 
-    A discharge is found within 1 ms (`discharges.match_discharges`).
+    A discharge is found within 1 ms (`discharges.match_discharges`) of one that is labelled, with
+    the `label_noise` of the run.
 
     Parameters
     ----------
@@ -204,12 +205,13 @@ def discharge_scores(recording, run):
     pandas.DataFrame
         Per fold and motor unit: fold, motor_unit, tp, fp, fn (discharges), f1.
     """
+    labelled, _ = noisy(recording, run.label_noise, run.seed)
     starts, folds = segment.cut(recording, run)
     rows = []
     for k, fold in enumerate(folds):
         test = segment.covered_samples(starts[fold.test], run.window, recording.n_samples)
         found = fit(recording, run, fold).decode(recording.emg)
-        for unit, pair in enumerate(zip(recording.discharges, found, strict=True)):
+        for unit, pair in enumerate(zip(labelled.discharges, found, strict=True)):
             inside = (times[test[times]] for times in pair)
             c = match_discharges(*inside, recording.fs, 1.0)
             rows.append((k, unit, *c, float(metrics.scores(*c).f1)))

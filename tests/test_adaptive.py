@@ -256,6 +256,13 @@ def test_a_signal_of_no_and_of_few_samples(planted, kind):
 def test_a_signal_in_millivolts_is_refused(planted, half):
     with pytest.raises(ValueError, match="mV or V in place of uV"):
         half[0].adapt(planted.emg / 1000)
+    stream = AdaptiveStream(half[0])
+    stream.push(planted.emg[:, :30] / 1000)  # too few samples to tell
+    with pytest.raises(ValueError, match="mV or V in place of uV"):
+        stream.push(planted.emg[:, 30:40] / 1000)
+    stream.push(planted.emg[:, 30:100])  # once it was as large as it should be it may rest
+    stream.push(planted.emg[:, 100:400] / 1000)
+    assert stream.n_samples == 400
 
 
 def test_a_flickering_channel_is_left_out_until_it_is_sound_for_a_second(planted, half):

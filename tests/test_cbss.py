@@ -172,11 +172,11 @@ def test_pulse_to_noise_ratio_by_hand():
     source[[99, 501]] = 5  # within 3 samples of a discharge: neither pulse nor noise
     source[700] = -50  # negative: not noise
     source[800:] = 0  # not decomposed
-    assert pulse_to_noise_ratio(source, [100, 500]) == pytest.approx(40)
-    assert np.isnan(pulse_to_noise_ratio(source, []))
+    assert pulse_to_noise_ratio(source, [100, 500], 2048) == pytest.approx(40)
+    assert np.isnan(pulse_to_noise_ratio(source, [], 2048))
     wide = np.repeat(source, 5)  # at five times the rate pulses are five times as many samples
     assert pulse_to_noise_ratio(wide, [502, 2502], 10240) == pytest.approx(40, abs=0.1)
-    assert pulse_to_noise_ratio(wide, [502, 2502]) < 35
+    assert pulse_to_noise_ratio(wide, [502, 2502], 2048) < 35
     for wrong in ([100, 1000], [-900, 100]):
         for quality in (pulse_to_noise_ratio, silhouette):
             with pytest.raises(ValueError, match=r"discharges holds -?\d+00, outside the signal"):

@@ -228,6 +228,15 @@ def test_tables_with_and_without_names_and_times(tmp_path, head, columns, separa
     np.testing.assert_allclose(load(tmp_path / "a.csv", fs=FS, unit="uV").emg, EMG, rtol=1e-6)
 
 
+def test_a_column_named_as_the_force_is_the_force_and_not_emg(tmp_path):
+    rows = [",".join(f"{x:.9f}" for x in row) for row in np.transpose([*EMG, 1e4 * EMG[0]])]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b,Force (N)", *rows]))
+    read = load(tmp_path / "a.csv", fs=FS, unit="uV")
+    np.testing.assert_allclose(read.emg, EMG, rtol=1e-6)
+    np.testing.assert_allclose(read.force, 1e4 * EMG[0])
+    assert read.force_name == "force (unit not told)"
+
+
 @pytest.mark.parametrize(
     ("first", "head", "message"),
     [

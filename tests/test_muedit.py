@@ -101,7 +101,7 @@ def test_pnr_counts_only_the_samples_decomposed(path):
     save_v5(path, content)
     decomposed = content["signal"]["Pulsetrain"][0, 0][:, :210]
     expected = [
-        pulse_to_noise_ratio(train, np.array(times) - 1)
+        pulse_to_noise_ratio(train, np.array(times) - 1, 2048)
         for train, times in zip(decomposed, PULSES, strict=True)
     ]
     np.testing.assert_allclose(load_muedit(path, grid=0).pnr, expected)
@@ -118,7 +118,7 @@ def test_edited_discharge_times_win(path, save):
     save(path, content)
     recording = load_muedit(path, grid=0)
     assert [times.tolist() for times in recording.discharges] == [[54, 154, 204]]
-    expected = pulse_to_noise_ratio(edited[0, :210], recording.discharges[0])
+    expected = pulse_to_noise_ratio(edited[0, :210], recording.discharges[0], 2048)
     np.testing.assert_allclose(recording.pnr, [expected])
     assert load_muedit(path, grid=1).n_motor_units == 0
 

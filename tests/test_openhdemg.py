@@ -121,7 +121,7 @@ def test_reads_a_file_of_openhdemg(tmp_path):
     loaded = load_openhdemg(write(tmp_path / "b.json", fields))
     np.testing.assert_array_equal(loaded.emg, emg[[1, 2]].to_numpy(np.float32).T)
     assert [times.tolist() for times in loaded.discharges] == [[20, 90, 150], [40, 120]]
-    expected = [pulse_to_noise_ratio(source[:, k], loaded.discharges[k]) for k in range(2)]
+    expected = [pulse_to_noise_ratio(source[:, k], loaded.discharges[k], 2048) for k in range(2)]
     np.testing.assert_allclose(loaded.pnr, expected)
     assert loaded.grid is None and loaded.subject == "" and np.isnan(loaded.mvc)
     assert loaded.source == "openhdemg file b.json"

@@ -67,6 +67,7 @@ def test_pairs_rstatix_example():
     )
     assert pairs(scores)["p"].tolist() == pytest.approx([0.0545, 0.0109, 0.832], abs=5e-4)
     assert pairs(scores)["p_exact"].tolist() == pytest.approx([0.0721, 0.0094, 0.9563], abs=5e-4)
+    assert pairs(scores)["stars"].tolist() == ["", "**", ""]  # of the exact p
 
 
 def test_asymptotic_is_that_of_scikit_posthocs():

@@ -220,6 +220,8 @@ def test_filter_is_scored_discharge_by_discharge_on_held_out_time(planted):
     held_out = sum(mask[times].sum() for mask in tested for times in planted.discharges)
     assert len(table) == 15 and table[["tp", "fn"]].sum(axis=None) == held_out
     assert table["f1"].mean() > 0.9
+    moved = train.discharge_scores(planted, dataclasses.replace(run, label_noise="lags"))
+    assert moved["f1"].mean() > 0.9
 
 
 def test_without_a_fold_all_of_the_signal_is_trained_on_or_so_much_of_it(planted):

@@ -8,7 +8,7 @@ import scipy.linalg
 
 from hdsemg_nb.cbss.adapted import Adapted, separation
 from hdsemg_nb.cbss.covariance import extended_covariance, lag_products, oversampling
-from hdsemg_nb.cbss.filter import PIECE, MotorUnitFilter, peaks, two_classes
+from hdsemg_nb.cbss.filter import PIECE, MotorUnitFilter, check_size, peaks, two_classes
 from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.cbss.strayed import together
 from hdsemg_nb.discharges import interval_cov, refractory
@@ -157,7 +157,7 @@ class AdaptiveFilter(MotorUnitFilter):
     def adapt(self, emg):
         """`Adapted` filters for a whole signal in uV, shape (channels, samples)."""
         self.check(emg)
-        self.check_size(emg)
+        check_size(emg, self.typical_)
         live = self.sound & ~(emg == emg[:, :1]).all(axis=1)
         emg, kept = self.without_artefacts(emg, live)
         products = lag_products(emg - self.mean_, self.n_lags)

@@ -8,6 +8,7 @@ from scipy.ndimage import maximum_filter1d
 
 from hdsemg_nb.cbss.adapted import Adapted
 from hdsemg_nb.cbss.covariance import lag_products
+from hdsemg_nb.cbss.filter import PIECE, check_size
 from hdsemg_nb.cbss.strayed import strayed
 
 MEMORY_S = 10.0  # of recent signal: for thresholds and action potentials, and of the forgetting
@@ -74,7 +75,7 @@ class AdaptiveStream:
         self.n_samples = self.decided = 0
         # written up to `_end`; what is older than the memory is dropped when it is full
         self._signal = np.zeros((channels, 2 * self._memory + self._period), dtype=np.float32)
-        self._end = 0
+        self._end, self._sized = 0, False
         self._products, self._counted = 0.0, 0.0
         self._equal = np.zeros(channels, dtype=int)  # samples in a row that are equal
         self._usable = np.zeros(channels, dtype=int)  # from this sample on
@@ -126,11 +127,12 @@ class AdaptiveStream:
         Raises
         ------
         ValueError
-            For other channels than those of the training, or a sample that is not finite; the
-            stream is left as it was.
+            For other channels than those of the training, a sample that is not finite, or a
+            signal that begins in another unit; the stream is left as it was.
         """
         chunk, found = np.asarray(chunk, dtype=np.float32), []
         self.adaptive.check(chunk)
+        self._check_unit(chunk)
         while chunk.shape[1]:
             at = self.n_samples % self._period
             part = chunk[:, : (self._delay if at < self._delay else self._period) - at]
@@ -141,6 +143,13 @@ class AdaptiveStream:
                 self._follow(died)
         units = range(len(self._latest))
         return [np.concatenate([[], *(f[k] for f in found)]).astype(np.int64) for k in units]
+
+    def _check_unit(self, chunk):
+        """Refuse a signal that is small from its beginning: one that was not may rest later."""
+        recent = np.concatenate([self._recent(PIECE), chunk], axis=1)
+        if not self._sized and recent.shape[1] >= PIECE:
+            check_size(recent, self.adaptive.typical_)
+            self._sized = bool(np.ptp(recent, axis=1).any())
 
     def _keep(self, part):
         """Store samples; whether a channel died or came back."""

@@ -134,9 +134,7 @@ class MotorUnitFilter:
         self.fs_ = recording.fs
         self.mean_ = recording.emg[:, mask].mean(axis=1, keepdims=True)
         self.thresholds_ = np.array([self._threshold(s, mask) for s in self.source(recording.emg)])
-        pieces = recording.emg[:, mask][:, : mask.sum() // PIECE * PIECE]
-        pieces = pieces.reshape(len(pieces), -1, PIECE)
-        self.typical_ = np.median(np.ptp(pieces, axis=2), axis=1)
+        self.typical_ = piece_size(recording.emg[:, mask])
         return self
 
     @property
@@ -185,17 +183,6 @@ class MotorUnitFilter:
             shape = f"({len(self.mean_)}, samples) as in the training, every sample finite"
             raise ValueError(f"emg has shape {np.shape(emg)}, expected {shape}")
 
-    def check_size(self, emg):
-        """Refuse EMG without a sample, or with every channel much smaller than in the training."""
-        if not emg.shape[1]:
-            raise ValueError("emg holds no sample")
-        size = np.ptp(emg, axis=1)
-        told = (size > 0) & (self.typical_ > 0)  # a channel may be dead here, or was mostly there
-        if told.any() and (size < TOO_SMALL * self.typical_)[told].all():
-            raise ValueError(
-                "emg is 200 times smaller than in the training: mV or V in place of uV?"
-            )
-
     def decode(self, emg):
         """Find the discharges in new samples.
 
@@ -221,7 +208,7 @@ class MotorUnitFilter:
             output of a filter.
         """
         self.check(emg)
-        self.check_size(emg)
+        check_size(emg, self.typical_)
         offset = emg.mean(axis=1) - self.mean_[:, 0]
         moved = np.abs(self.weights_.sum(axis=2) @ offset)
         if moved.max() > MOST_MOVED:
@@ -234,6 +221,34 @@ class MotorUnitFilter:
         """Middle between the two classes of peaks of the training samples."""
         found = peaks(source, self.fs_, 0)
         return two_classes(source[found[mask[found]]]).mean()
+
+
+def piece_size(emg):
+    """Size of each channel: peak to peak of `PIECE` samples in uV, median over a signal in uV."""
+    pieces = emg[:, : emg.shape[1] // PIECE * PIECE].reshape(len(emg), -1, PIECE)
+    return np.median(np.ptp(pieces, axis=2), axis=1)
+
+
+def check_size(emg, typical):
+    """Refuse EMG without a sample, or with every channel much smaller than in the training.
+
+    Parameters
+    ----------
+    emg : numpy.ndarray, shape (channels, samples)
+        In uV.
+    typical : numpy.ndarray, shape (channels,)
+        `piece_size` of the training.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not emg.shape[1]:
+        raise ValueError("emg holds no sample")
+    size = np.ptp(emg, axis=1)
+    told = (size > 0) & (typical > 0)  # a channel may be dead here, or was mostly there
+    if told.any() and (size < TOO_SMALL * typical)[told].all():
+        raise ValueError("emg is 200 times smaller than in the training: mV or V in place of uV?")
 
 
 def filter_bank(

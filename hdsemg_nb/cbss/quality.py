@@ -9,7 +9,7 @@ from hdsemg_nb.recording import discharge_times
 REACH = 3  # samples at 2048 Hz to both sides of a discharge that are its own
 
 
-def pulse_to_noise_ratio(source, discharges, fs=2048.0):
+def pulse_to_noise_ratio(source, discharges, fs):
     """Pulse-to-noise ratio of one motor unit.
 
     10 log10 of the mean squared source at the discharges over the mean square of its positive

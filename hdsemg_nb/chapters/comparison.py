@@ -27,11 +27,11 @@ from hdsemg_nb.decoders import PAPER_NETWORKS
 from hdsemg_nb.figures import NETWORK_COLOURS
 
 PAIR_COLUMNS = [
-    *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "stars", "p_exact"),
+    *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "p_exact", "stars"),
     *("chi_square", "df", "friedman_p", "kendall_w", "n_blocks", "left_out"),
 ]
 N_CELLS = len(GRID["window"]) * len(GRID["step"])
-STARS = "*** p < 0.001, ** p < 0.01, * p < 0.05"  # as `stats.stars`
+STARS = "exact p: *** < 0.001, ** < 0.01, * < 0.05"  # as `stats.stars`
 
 
 def best_settings(runs, validation):
@@ -191,8 +191,8 @@ def _three_digits(x):
 def draw_networks_compared(table, pairs, runs, *about):
     """Figures 8 and 10: the networks over all intensities, with brackets of significance.
 
-    Bars are means over recordings with the standard deviation. Stars over the recordings, as in
-    the paper, and in parentheses over the participants' means; a pair without a bracket differs
+    Bars are means over recordings with the standard deviation. Stars of the exact p over the
+    recordings, and in parentheses over the participants' means; a pair without a bracket differs
     significantly in neither.
 
     Parameters

@@ -6,13 +6,13 @@ import seaborn
 
 from hdsemg_nb import metrics, stats
 from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS, MARKERS, draw_units
+from hdsemg_nb.chapters.published import SETTINGS
 from hdsemg_nb.decoders import OURS
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.robustness import AS_RECORDED
 
-CELL = ["network", "window", "step"]
 # settings besides these that must be equal for more signal to be all that differs
-ALIKE = [*CELL, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
+ALIKE = [*SETTINGS, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
 
 
 def paired(scores, by, ours=OURS):
@@ -61,11 +61,8 @@ def ablation(counts):
     parts = counts[counts["setting"] == "MUF-Net ablation"]
     whole = counts[(counts["setting"] == OURS) & (counts["network"] == OURS)]
     whole = whole.merge(parts[["window", "step", "split"]].drop_duplicates())
-    table = pd.concat([whole, parts]).assign(unit=lambda rows: rows["motor_unit"])
-    scores = metrics.score_table(table, ["without", "unit"])
-    return scores.rename(columns={"unit": "motor_unit"})[
-        ["without", "motor_unit", "f1", "precision", "sensitivity"]
-    ]
+    scores = metrics.score_table(pd.concat([whole, parts]), ["without", "motor_unit"])
+    return scores[["without", "motor_unit", "f1", "precision", "sensitivity"]]
 
 
 def training_seconds(counts, recording_seconds):
@@ -87,9 +84,9 @@ def training_seconds(counts, recording_seconds):
     whole = counts[~short & (counts["without"] == "")]
     whole = whole.merge(counts.loc[short, ALIKE].drop_duplicates())
     whole = whole.assign(train_seconds=round(recording_seconds * 3 / 5, 1))
-    by = [*CELL, "train_seconds", "subject", "mvc"]
+    by = [*SETTINGS, "train_seconds", "subject", "mvc"]
     scores = metrics.score_table(pd.concat([counts[short], whole]), by)
-    return scores[[*by, "f1", "always_positive_f1"]].sort_values([*CELL, "train_seconds"])
+    return scores[[*by, "f1", "always_positive_f1"]].sort_values([*SETTINGS, "train_seconds"])
 
 
 @plt.rc_context(STYLE)

@@ -103,18 +103,20 @@ def draw_bars(ax, cells, runs, x, hue, colours):
     narrow = ran["width"] < 1
     bars = dict(color=ran["colour"], lw=0.3, ec=np.where(narrow, "w", "k"))
     ax.bar(ran["at"], ran["mean"], width, hatch=np.where(narrow, HATCH, ""), **bars)
-    ax.errorbar(ran["at"], ran["mean"], ran["sd"], ls="", ecolor="k", elinewidth=0.7, capsize=1)
+    for colour, thick in (("w", 1.5), ("k", 0.7)):  # black on white, to be seen on dark bars
+        look = dict(ls="", ecolor=colour, elinewidth=thick, capsize=thick + 0.3, capthick=thick)
+        ax.errorbar(ran["at"], ran["mean"], ran["sd"], **look)
     within = [*SETTINGS, *(["mvc"] if "all" not in set(cells["mvc"]) else [])]
     points = runs.merge(ran[[*within, "at"]])
     ax.plot(points["at"], points[metric], ms=1.7, **POINT)
-    beside, spread = cells["at"] + 0.3 * width, cells["published_sd"]
+    beside, spread = cells["at"] + 0.2 * width, cells["published_sd"]
     ax.errorbar(beside, published, spread, ecolor="k", elinewidth=0.5, zorder=4, **PUBLISHED)
     if ran["n"].nunique() > 1:
         _write_numbers(ax, ran)
-    for at in never["at"] if len(ran) else []:
-        ax.text(at, 0, f" {NOT_RUN}", rotation=90, ha="center", va="bottom", fontsize=4.5)
     if ran.empty:
         ax.text(0.5, 0.5, NOT_RUN, transform=ax.transAxes, ha="center")
+    else:
+        _write_not_run(ax, never["at"], ran["at"].round())
     ax.set_xticks(range(group.max() + 1), cells[x].unique())
     ax.set_xlim(-0.6, group.max() + 0.6)
     ax.tick_params(axis="x", length=0, pad=5)
@@ -124,6 +126,15 @@ def draw_bars(ax, cells, runs, x, hue, colours):
     ax.yaxis.set_major_locator(whole if metric == "n_identified" else fifths)
     ax.set_ylim(0, max(1.05 * top, ax.get_ylim()[1]))  # panels of a row share it
     return top
+
+
+def _write_not_run(ax, places, groups):
+    """At each bar that is missing, or once where all of a group are."""
+    for group, of_group in places.groupby(places.round()):
+        alone = group in set(groups) or len(of_group) == 1
+        for at in of_group if alone else [group]:
+            how = dict(ha="center", va="bottom", rotation=90 * alone, fontsize=4.5 + (not alone))
+            ax.text(at, 0, f" {NOT_RUN}" if alone else f"{NOT_RUN}\n", **how)
 
 
 def _write_numbers(ax, ran):

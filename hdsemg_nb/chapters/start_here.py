@@ -94,8 +94,7 @@ def stored_counts():
 
 def unit_scores(counts):
     """Scores of every run and motor unit, over its folds."""
-    counts = counts.assign(unit=counts["motor_unit"])
-    return metrics.score_table(counts, [*RUN, "unit"])
+    return metrics.score_table(counts, [*RUN, "motor_unit"])
 
 
 def best_blocked(scores):

@@ -36,9 +36,15 @@ def draw_window_and_step(table, runs, *about):
 
 def draw_intensities(table, runs, *about):
     """Figure 5: as `draw_window_and_step`, one column for each intensity."""
-    line = Line2D([], [], label="mean of all bars", **MEAN)
+    drawn = table.groupby("mvc")[["n", "width"]].apply(_all_there).any()
+    line = [Line2D([], [], label="mean of all bars", **MEAN)] if drawn else []
     shared = dict(sharex=True, sharey="row")
-    return _draw(table, runs, about, [line], rows=len(scores.METRICS), height_mm=160, **shared)
+    return _draw(table, runs, about, line, rows=len(scores.METRICS), height_mm=160, **shared)
+
+
+def _all_there(cells):
+    """Whether every cell was trained at full width."""
+    return bool(((cells["n"] > 0) & (cells["width"] == 1)).all())
 
 
 def _draw(table, runs, about, handles, **options):
@@ -48,8 +54,7 @@ def _draw(table, runs, about, handles, **options):
 
     def draw(ax, cells):
         draw_bars(ax, cells, runs, "window", "step", cells["step"].map(shades))
-        there = (cells["n"] > 0) & (cells["width"] == 1) & (cells["mvc"] != "all")
-        if there.all():
+        if cells["mvc"].iloc[0] != "all" and _all_there(cells):
             mean = cells["mean"].mean()
             ax.axhline(mean, **MEAN)
             ax.set_title(f"{ax.get_title(loc='left')}: mean {mean:.2f}")

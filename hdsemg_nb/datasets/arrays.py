@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hdsemg_nb.datasets.files import microvolts, naming
+from hdsemg_nb.datasets.files import force_fields, force_label, microvolts, naming
 from hdsemg_nb.recording import Recording
 
 _TIME = re.compile(r"(times?|zeit|samples?|index|seconds?)([^a-z].*)?|[ts]", re.I)
@@ -20,7 +20,8 @@ def load_array(path, fs=None, unit=None):
     The longer axis is time: a recording has more samples than channels. Of an .npz the array "emg"
     is read, or the only one. A table has one column, or row, for each channel, separated by comma,
     semicolon, tab or blanks, with or without names above; one with the time or number of each
-    sample is recognised by its name or because it never falls, checked against `fs` and left out.
+    sample is recognised by its name or because it never falls, checked against `fs` and left out;
+    one named as a force or its target is the force.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def load_array(path, fs=None, unit=None):
     Returns
     -------
     recording.Recording
-        EMG in uV; no grid, no discharges.
+        EMG in uV, and the force as it stands in a table; no grid, no discharges.
 
     Raises
     ------
@@ -48,12 +49,14 @@ def load_array(path, fs=None, unit=None):
             raise ValueError(f"an array tells neither rate nor unit, got fs={fs!r}, unit={unit!r}")
         with open(path, "rb") as file:
             start = file.read(6)
-        emg = _numpy(path) if start.startswith((b"\x93NUMPY", b"PK")) else _table(path, fs)
+        numpy_file = start.startswith((b"\x93NUMPY", b"PK"))
+        emg, beside = (_numpy(path), []) if numpy_file else _table(path, fs)
         if emg.ndim != 2 or emg.dtype.kind not in "iuf" or emg.shape[0] == emg.shape[1]:
             of = f"an array of shape {emg.shape} and dtype {emg.dtype}"
             raise ValueError(f"holds {of}, expected numbers, channels x samples, fewer channels")
         emg = emg if emg.shape[0] < emg.shape[1] else emg.T
-        return Recording(emg * microvolts(unit), fs, source=f"array file {Path(path).name}")
+        about = dict(source=f"array file {Path(path).name}", **force_fields(beside, emg.shape[1]))
+        return Recording(emg * microvolts(unit), fs, **about)
 
 
 def _numpy(path):
@@ -71,6 +74,7 @@ def _numpy(path):
 
 
 def _table(path, fs):
+    """EMG, and the columns named as a force: name, unit, samples."""
     with open(path, encoding="utf-8-sig") as file:
         lines = list(islice(file, 2))
     if not lines:
@@ -99,12 +103,14 @@ def _table(path, fs):
         raise ValueError("every second column is a fraction: its comma is also the separator")
     if len(table) <= table.shape[1]:  # a row for each channel
         table = table.T
-    several = table.shape[1] > 1
+    beside = [name for name in table if force_label(str(name))]
+    forces = [(name, "", table[name]) for name in beside]
+    table, several = table.drop(columns=beside), table.shape[1] > 1
     for name, column in zip(table, table.to_numpy().T, strict=True):
         if several and (_TIME.fullmatch(str(name).strip()) or _rises(column)):
             _check_time(column, name, fs)
             table = table.drop(columns=name)
-    return table.to_numpy().T
+    return table.to_numpy().T, forces
 
 
 def _is_named(line, separator):

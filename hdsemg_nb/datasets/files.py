@@ -98,7 +98,7 @@ def force_fields(signals, n_samples):
     """
     usable = [(name, unit, np.ravel(x)) for name, unit, x in signals if np.size(x)]
     usable = [(name, unit, x) for name, unit, x in usable if not (x == x[0]).all()]
-    found = [(label, unit, x) for name, unit, x in usable if (label := _force_label(name))]
+    found = [(label, unit, x) for name, unit, x in usable if (label := force_label(name))]
     found.sort(key=lambda signal: signal[0] == "target")
     inputs = [signal for signal in usable if re.search(r"\baux", signal[0], re.I)]
     found += inputs if len(inputs) == 1 else []
@@ -112,7 +112,7 @@ def force_fields(signals, n_samples):
     return dict(force=force, force_name=f"{label} ({unit or 'unit not told'})")
 
 
-def _force_label(name):
+def force_label(name):
     """What a channel beside the EMG is, by its name: "force", its "target" or neither."""
     if re.search("requested|original|target", name, re.I):
         return "target"

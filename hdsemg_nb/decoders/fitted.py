@@ -7,7 +7,7 @@ import numpy as np
 
 from hdsemg_nb import segment
 from hdsemg_nb.cbss.covariance import oversampling
-from hdsemg_nb.cbss.filter import peaks
+from hdsemg_nb.cbss.filter import check_size, peaks
 from hdsemg_nb.signal_check import interpolate
 
 
@@ -109,7 +109,7 @@ def warn_of_rate(fs, of):
         warnings.warn(f"{few} a time, motor units are missed; resample the recording", stacklevel=3)
 
 
-def decode_every_sample(predict, emg, run, offsets, fs):
+def decode_every_sample(predict, emg, run, offsets, fs, typical):
     """Discharge times from windows that start at every sample.
 
     Parameters
@@ -124,6 +124,8 @@ def decode_every_sample(predict, emg, run, offsets, fs):
         Samples by which the labels of the training were moved.
     fs : float
         Sampling frequency in Hz.
+    typical : numpy.ndarray, shape (channels,)
+        Size of the training signal: `cbss.filter.piece_size`.
 
     Returns
     -------
@@ -133,10 +135,14 @@ def decode_every_sample(predict, emg, run, offsets, fs):
     Raises
     ------
     ValueError
-        When `emg` holds a sample that is not finite.
+        When `emg` holds a sample that is not finite, none that differs from another, or is in
+        another unit than the training.
     """
     if not np.isfinite(emg).all():
         raise ValueError("emg holds a sample that is not finite: interpolate it before decoding")
+    check_size(emg, typical)
+    if not np.ptp(emg, axis=1).any():
+        raise ValueError("emg never changes: every channel is dead")
     n_samples = emg.shape[1]
     starts = segment.window_starts(n_samples, run.window, 1)
     (low,), (high,) = segment.label_borders(starts[:1], run.window, run.span, run.step)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from hdsemg_nb import engine, segment
+from hdsemg_nb.cbss.filter import piece_size
 from hdsemg_nb.decoders.fitted import FittedDecoder, channel_names, decode_every_sample
 from hdsemg_nb.discharges import refractory
 from hdsemg_nb.normalisation import Normalisation, fit_normalisation
@@ -70,7 +71,8 @@ class FittedNetwork(FittedDecoder):
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
-        return decode_every_sample(self.predict, emg, self.run, self.offsets, self.fs)
+        typical = piece_size(self.recording.emg)
+        return decode_every_sample(self.predict, emg, self.run, self.offsets, self.fs, typical)
 
     def windows(self, part):
         """Windows of the training in uV, (windows, channels, window); `part`: "train" or "val"."""

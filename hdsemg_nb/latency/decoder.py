@@ -60,8 +60,6 @@ class Decoder(FittedDecoder):
     threshold : float
         Probability from which a window counts as a discharge.
     precision : str
-    deviation : dict
-        From torch, for each engine: see `export`.
     mean_uv : numpy.ndarray, shape (channels, 1)
         Mean of each channel in training.
     largest_uv : numpy.ndarray, shape (channels,)
@@ -83,7 +81,6 @@ class Decoder(FittedDecoder):
         facts = _metadata(content, path)
         for name in FACTS:
             setattr(self, name, facts[name])
-        self.deviation = facts.get("deviation", {})
         mean, *levels = (np.array(facts[name], dtype=np.float32) for name in LEVELS)
         self.mean_uv, (self.largest_uv, self.typical_uv) = mean[:, None], levels
         self.engine, self.threads = engine, threads or torch.get_num_threads()
@@ -134,7 +131,8 @@ class Decoder(FittedDecoder):
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
-        return decode_every_sample(self.predict, emg, self, self.offsets, self.fs)
+        of = self, self.offsets, self.fs, self.typical_uv
+        return decode_every_sample(self.predict, emg, *of)
 
     def stream(self, fs, jitter=0.1):
         """A `Stream` of samples at `fs` Hz, decoded as they come; parameters as there."""

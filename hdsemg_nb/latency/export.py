@@ -49,8 +49,8 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     An adaptive decoder goes to an .npz file as it is (`StreamedDecoder.save`), a network to an ONNX
     file. Normalisation and sigmoid are in the graph and batch normalisation is folded into the
     convolutions: the file takes a window in uV, shape (1, channels, window), and gives
-    probabilities, shape (1, motor units). Names, window, step, sampling frequency, threshold and
-    deviation from torch are in its metadata.
+    probabilities, shape (1, motor units). Names, window, step, sampling frequency and
+    threshold are in its metadata.
 
     Parameters
     ----------
@@ -90,15 +90,14 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     if precision == "int8":
         windows = fitted.windows("train")
         graph = _quantised(graph, _evenly(windows, calibration))
-    facts = _facts(fitted, precision)
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft.onnx"
-        draft.write_bytes(_with_metadata(graph, facts))
+        content = _with_metadata(graph, _facts(fitted, precision))
+        draft.write_bytes(content)
         deviations = {name: _deviation(fitted, Decoder(draft, name)) for name in engines()}
     if not force:
         _refuse_flips(deviations, path, precision)
-    stored = {name: deviation._asdict() for name, deviation in deviations.items()}
-    paths.write_whole(Path(path), _with_metadata(graph, {**facts, "deviation": stored}))
+    paths.write_whole(Path(path), content)
     return deviations
 
 

@@ -36,7 +36,7 @@ class CheckedStream:
     * A channel is bad in a window (or chunk) when a sample is not finite, when its distance from
       the training mean is more than ten times the largest in training, when it is dead or saturated
       (a sample is one of equal ones in a row, at least six and 3 ms of them), or when it is 200
-      times smaller than a typical window of the training, as a signal in mV or V is. Up to
+      times smaller than a typical piece of the training, as a signal in mV or V is. Up to
       `most_bad` of the channels are replaced by their training mean; with more, the window is
       withheld: no spikes.
     * A window with missing samples is withheld. Samples that come again are dropped.
@@ -66,6 +66,7 @@ class CheckedStream:
 
     state = None  # what it has learnt from the signal, for another stream to go on from
     most_bad = MOST_BAD
+    sized_over = 1  # samples, at least, over which it is told whether a channel is too small
 
     def __init__(self, decoder, fs, jitter, longest):
         if fs != decoder.fs:
@@ -207,7 +208,8 @@ class CheckedStream:
         lowest, highest = window.min(axis=1), window.max(axis=1)  # NaN where a sample is
         mean = self.decoder.mean_uv[:, 0]
         size = np.maximum(highest - mean, mean - lowest)
-        small = (lowest < highest) & (highest < lowest + TOO_SMALL * self.decoder.typical_uv)
+        sizes = np.ptp(self._last[:, -max(window.shape[1], self.sized_over) :], axis=1)
+        small = (sizes > 0) & (sizes < TOO_SMALL * self.decoder.typical_uv)
         kinds = {
             "missing or not finite": ~np.isfinite(size),
             "out of range": np.isfinite(size) & (size > TOO_LARGE * self.decoder.largest_uv),

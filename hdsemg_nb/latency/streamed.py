@@ -13,6 +13,7 @@ import pandas as pd
 
 from hdsemg_nb import paths
 from hdsemg_nb.cbss import AdaptiveFilter
+from hdsemg_nb.cbss.filter import PIECE
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.decoders.adaptive_filter import FittedAdaptiveFilter
 from hdsemg_nb.decoders.adaptive_net import FittedAdaptiveNet
@@ -163,6 +164,7 @@ class SampleStream(CheckedStream):
     """
 
     most_bad = MOST_DEAD
+    sized_over = PIECE
 
     def __init__(self, decoder, fs, jitter=0.1):
         super().__init__(decoder, fs, jitter, LONGEST)

@@ -5,9 +5,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal.windows import hann
 
-from hdsemg_nb.discharges import SMOOTHING_S
+from hdsemg_nb.discharges import rate_of_one
 
 RATES_HZ = 20  # of the smoothed discharge rates
 LARGEST_GAP_S = 1.0  # after a longer one the decoder starts anew
@@ -91,8 +90,7 @@ class Session:
         self._jumps, self._recent = deque(), deque()
         self._off_rate = None  # since this sample
         self._least_lag, self._late = np.inf, False
-        window = hann(round(SMOOTHING_S * self.fs) // 2 * 2 + 1)
-        self._hann = self.fs * window / window.sum()
+        self._hann = rate_of_one(self.fs)
         self._n_rates = 0
         self._trains = [deque() for _ in decoder.motor_units]
         self._stream = None

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from tqdm import tqdm
 
-from hdsemg_nb import paths
+from hdsemg_nb import cbss, paths
 from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.datasets.synthetic import muscle, potentials, simulation
 from hdsemg_nb.datasets.synthetic.muscle import FS
@@ -60,8 +60,10 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
 
 
 def _digest(parameters):
-    """Name of a recording: a hash of its parameters and of the files of the model."""
-    model = [Path(module.__file__).read_bytes() for module in (muscle, potentials, simulation)]
+    """Name of a recording: a hash of its parameters and of the files that make it."""
+    labelling = cbss.covariance, cbss.filter, cbss.quality
+    modules = muscle, potentials, simulation, *labelling
+    model = [Path(module.__file__).read_bytes() for module in modules]
     content = b"".join([json.dumps(parameters).encode(), *model])
     return hashlib.sha256(content).hexdigest()[:16]
 

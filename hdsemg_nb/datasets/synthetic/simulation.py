@@ -233,7 +233,7 @@ def _separable(recording, discharges, potentials, steady, wanted):
 def _pnr(recording):
     sources = MotorUnitFilter().fit(recording).source(recording.emg)
     pairs = zip(sources, recording.discharges, strict=True)
-    return np.array([pulse_to_noise_ratio(source, times) for source, times in pairs])
+    return np.array([pulse_to_noise_ratio(source, times, recording.fs) for source, times in pairs])
 
 
 def _inside(discharges, offsets, n_samples):
