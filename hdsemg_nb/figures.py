@@ -98,7 +98,7 @@ def scale_bar(ax, x, y, height):
 
 @plt.rc_context(STYLE)
 def draw_recording(recording, stem, output, note):
-    """A recording at a glance: amplitude over the grid, EMG of six channels, spike trains.
+    """A recording at a glance: amplitude over the grid, EMG of six channels, trains over force.
 
     Parameters
     ----------
@@ -130,6 +130,8 @@ def draw_recording(recording, stem, output, note):
     axes["spikes"].set(ylim=(rows - 0.5, -0.5), ylabel="Motor unit", xlim=(0, recording.duration))
     axes["spikes"].yaxis.get_major_locator().set_params(integer=True)
     axes["spikes"].set(title="c  Spike trains", xlabel="Time (s)")
+    if recording.force is not None:
+        _draw_force(axes["spikes"], times / recording.fs, recording)
     return save(figure, stem, output, note)
 
 
@@ -187,7 +189,7 @@ def draw_muaps(recordings, stem, output, note, n_shown=5):
     """Motor-unit action potentials over the grid, one row of maps for each recording.
 
     Each map is scaled to its own largest action potential, whose height is written above it; the
-    orange line is the discharge mark in the middle column.
+    orange lines are the discharge marks, one in each column.
 
     Parameters
     ----------
@@ -233,8 +235,8 @@ def _muap_map(ax, recording, unit):
     ax.set(xticks=range(n_columns), ylim=(n_rows - 0.3, -0.17 * n_rows))
     ax.set_yticks(range(0, n_rows, -(-n_rows // 13)))
     about = f"{len(times)} discharges\n{height:.0f} µV peak to peak"
-    ax.text(0, 1, about, transform=ax.transAxes, va="top", fontsize=6)
-    ax.plot([n_columns // 2] * 2, [-0.6, n_rows - 0.4], color=DISCHARGE, lw=0.4, zorder=0)
+    ax.text(0.03, 1, about, transform=ax.transAxes, va="top", fontsize=6)
+    ax.vlines(range(n_columns), -0.6, n_rows - 0.4, color=DISCHARGE, lw=0.4, zorder=0)
     ax.set_title(f"Motor unit {unit}")
 
 

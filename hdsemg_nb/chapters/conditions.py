@@ -171,6 +171,8 @@ def _finding(scores, places):
 def printed(found):
     """Findings as people read them: one row per setting, in each cell the verdict and by how much.
 
+    "so far": the cells that are there agree, others are missing.
+
     Parameters
     ----------
     found : pandas.DataFrame
@@ -180,9 +182,11 @@ def printed(found):
     -------
     pandas.DataFrame
     """
+    verdict = found["verdict"].mask((found["of"] > 0) & found["missing"].ne(""), "so far")
+    verdict = verdict.mask(found["verdict"] == "does not", "does not")
     text = [
-        row.verdict + (f" {row.difference:+.2f} ({row.shows_in}/{row.of})" if row.of else "")
-        for row in found.itertuples()
+        name + (f" {row.difference:+.2f} ({row.shows_in}/{row.of})" if row.of else "")
+        for name, row in zip(verdict, found.itertuples(), strict=True)
     ]
     wide = found.assign(text=text).pivot(index="setting", columns="finding", values="text")
     return wide.loc[order(wide.index), list(FINDINGS)]

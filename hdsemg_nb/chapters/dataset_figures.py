@@ -325,13 +325,16 @@ def draw_features(table, output, note):
     -------
     IPython.display.Image
     """
-    long = table.rename(columns=FEATURES).melt(["data", "mvc"], FEATURES.values(), "feature")
+    table = table.rename(columns=FEATURES).replace({"data": {"sample": "real"}})
+    long = table.melt(["data", "mvc"], FEATURES.values(), "feature")
     look = {"hue": "data", "palette": ["#3E8FC4", DISCHARGE, "k"][: table["data"].nunique()]}
     grid = {"col": "feature", "col_wrap": 4, "sharey": False, "native_scale": True}
     drawn = seaborn.catplot(
         long, x="mvc", y="value", kind="strip", size=3, jitter=False, alpha=0.5, **grid, **look
     )
-    drawn.set_titles("{col_name}").set_axis_labels("% MVC", "").set(ylim=(0, None))
+    drawn.set_titles("{col_name}").set_axis_labels("% MVC", "").set(xlim=(0, 60))
+    for ax in drawn.axes.flat:
+        ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
     drawn.figure.set(size_inches=(TWO_COLUMNS, 90 * MM), layout_engine="constrained")
     seaborn.move_legend(drawn, "outside upper right", ncols=3, title=None)
     return save(drawn.figure, "synthetic_against_real", output, note)

@@ -107,11 +107,18 @@ def draw_changes(scores, output, note):
         how = dict(data=chosen, x="level", y="f1", hue="network", palette=COLOURS, ax=ax)
         seaborn.stripplot(**how, dodge=True, jitter=False, size=2.5, alpha=0.5, legend=False)
         dodge = 0.8 - 0.8 / chosen["network"].nunique()  # as the dots
-        how |= dict(dodge=dodge, errorbar=None, linestyle="none", marker="_", markersize=7)
-        seaborn.pointplot(**how, markeredgewidth=2, legend=ax is axes[0])
-        ax.set(title=f"{letter}  {kind}", xlabel="", ylabel="F1 (mean over motor units)")
+        marks = [MARKERS[network] for network in chosen["network"].unique()]
+        how |= dict(dodge=dodge, errorbar=None, linestyle="none", markers=marks, markersize=5)
+        seaborn.pointplot(**how, markeredgecolor="k", markeredgewidth=0.4, legend=ax is axes[0])
+        ax.set(
+            ylim=(0, 1.03),
+            title=f"{letter}  {kind}",
+            xlabel="",
+            ylabel="F1 (mean over motor units)",
+        )
         ax.grid(axis="y", lw=0.3)
-    axes[0].legend(title="")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    axes[0].get_legend().remove()
     return save(figure, "muf_robustness", output, note)
 
 

@@ -5,11 +5,13 @@ from textwrap import fill
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn
+from matplotlib.lines import Line2D
 
 from hdsemg_nb.chapters.honest_evaluation import ALWAYS_POSITIVE
 from hdsemg_nb.chapters.honest_evaluation_results import (
     FILTER_TRAINS,
     LABELS,
+    NARROW,
     SEPARATION,
     WINDOWED,
 )
@@ -22,11 +24,12 @@ COLOURS = {  # of decoders, the same in every figure
     ADAPTIVE: "#2E8B57",
     OURS: "#B2182B",
     STREAMED: "#F4A582",
+    NARROW: NETWORK_COLOURS["ML-DRSNet"],
     **NETWORK_COLOURS,
     LINEAR: "0.55",
     ALWAYS_POSITIVE: DISCHARGE,
 }
-MARKERS = dict(zip(COLOURS, "DdPpos^vX", strict=True))
+MARKERS = dict(zip(COLOURS, "DdPpoos^vX", strict=True))
 AGREEMENT = {
     "roa_0.5_ms": "within 0.5 ms: mean, and each motor unit",
     "roa_half_step": "within S / 2: mean, and each motor unit",
@@ -85,7 +88,9 @@ def draw_trains(panels, output, note):
     output, note : str
         See `save`.
     """
-    order = [LABELS, WINDOWED, SEPARATION, FILTER_TRAINS, *list(COLOURS)[:-1]]
+    there = set(pd.concat(panels.values())["decoder"])
+    known = [LABELS, WINDOWED, SEPARATION, FILTER_TRAINS, *COLOURS]
+    order = [name for name in known if name in there]
     size = (TWO_COLUMNS, 75 * MM)
     shared = dict(sharex=True, sharey=True, squeeze=False)
     figure, (axes,) = plt.subplots(1, len(panels), figsize=size, **shared)
@@ -126,8 +131,9 @@ def draw_peers(units, peers, output, note):
         draw_units(row[0], of_data, "network", "f1", hue="network", palette=COLOURS)
         row[0].tick_params(axis="x", rotation=90)
         row[0].set(xlabel="", ylabel="F1 on the last fifth", ylim=(-0.02, 1.06), title=data)
+        f1 = of_data.groupby("network", sort=False)["f1"].mean()
         means = peers[(peers["data"] == data) & peers["mmac"].notna()]
-        means = means.groupby("network", sort=False)[["f1", *costs]].mean().reset_index()
+        means = means.groupby("network", sort=False)[[*costs]].mean().join(f1).reset_index()
         for ax, (column, label) in zip(row[1:], costs.items(), strict=True):
             how = dict(hue="network", style="network", palette=COLOURS, markers=MARKERS, s=40)
             seaborn.scatterplot(means, x=column, y="f1", ax=ax, edgecolor="k", **how)
@@ -153,7 +159,7 @@ def draw_units(ax, table, x, y, **colours):
 
 @plt.rc_context(STYLE)
 def draw_thresholds(curves, units, output, note):
-    """Precision over sensitivity of every motor unit, at every threshold; the cross is 0.5.
+    """Precision over sensitivity of every motor unit, at every threshold it has, and at 0.5.
 
     Parameters
     ----------
@@ -168,28 +174,32 @@ def draw_thresholds(curves, units, output, note):
     for (data, network), of_units in curves.groupby(["data", "network"], sort=False):
         ax = axes[list(names).index(data), list(networks).index(network)]
         used = units[(units["data"] == data) & (units["network"] == network)]
+        ax.plot(used["sensitivity"], used["precision"], "+", color="k", ms=5)
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
+        ax.set_title(fill(network, 10) if data == names[0] else "", fontsize=6)
+        if network in (FILTER, ADAPTIVE):  # one threshold
+            continue
         in_order = dict(by=["sensitivity", "precision"], ascending=[True, False])
         points = pd.concat([of_units, used]).sort_values(**in_order)
         for _, curve in points.groupby(["subject", "motor_unit"]):
             ax.plot(curve["sensitivity"], curve["precision"], color=COLOURS[network], alpha=0.8)
-        ax.plot(used["sensitivity"], used["precision"], "+", color="k", ms=5)
-        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
-        ax.set_title(fill(network, 10) if data == names[0] else "", fontsize=6)
     for ax, data in zip(axes[:, 0], names, strict=True):
         ax.set_ylabel(f"{data}\n\nPrecision")
     for ax in axes[-1]:
         ax.set_xlabel("Sensitivity")
+    cross = Line2D([], [], ls="", marker="+", color="k", label="a motor unit at threshold 0.5")
+    figure.legend(handles=[cross], loc="outside upper left")
     return save(figure, "honest_thresholds", output, note)
 
 
 @plt.rc_context(STYLE)
 def draw_robustness(scores, output, note):
-    """F1 of each decoder as the signal gets worse: mean and middle half of the motor units.
+    """F1 of each decoder as the signal gets worse: mean and range of the recordings.
 
     Parameters
     ----------
     scores : pandas.DataFrame
-        Columns data, network, kind, level and f1 of each motor unit.
+        Columns data, network, subject, kind, level and f1, of each recording.
     output, note : str
         See `save`.
     """
@@ -206,7 +216,7 @@ def draw_robustness(scores, output, note):
                 continue
             level = chosen["level"].replace("", "none")
             level = level.str.replace(r" ([a-z]+)$", r"\n\1", regex=True)
-            look = dict(hue="network", palette=COLOURS, errorbar=("pi", 50), dodge=0.4)
+            look = dict(hue="network", palette=COLOURS, errorbar=("pi", 100), dodge=0.4)
             look |= dict(markers=[MARKERS[name] for name in chosen["network"].unique()])
             look |= dict(markersize=3, linewidth=0.9, err_kws={"linewidth": 0.5})
             seaborn.pointplot(chosen.assign(level=level), x="level", y="f1", ax=ax, **look)

@@ -28,6 +28,7 @@ SETTINGS = paths.PARAMS / "sweeps" / "honest.yaml"
 DATA = ["data", "subject", "mvc"]
 LABELS, WINDOWED, TRUTH = "labels", "labels through windows", "truth"
 FILTER_TRAINS, SEPARATION = f"{FILTER}, to the sample", "blind source separation"
+NARROW = "ML-DRSNet (narrow)"
 TOLERANCES_MS = (0.5, 1.0, 2.0)
 PIECE = ("subject", "mvc", "network", "decoder", "trained_at")  # what is computed at once
 LARGEST_LAG_MS = 60.0  # an action potential's centre comes up to so long after its discharge
@@ -83,8 +84,8 @@ def _append(stem, table):
 
 
 def load(stem):
-    """Table results/honest_<stem>.csv."""
-    return tables.load(_path(f"honest_{stem}"))[0]
+    """Table results/honest_<stem>.csv, in which ML-DRSNet is narrow and called so."""
+    return tables.load(_path(f"honest_{stem}"))[0].replace("ML-DRSNet", NARROW)
 
 
 def _done(stem, columns):

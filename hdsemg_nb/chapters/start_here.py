@@ -13,7 +13,7 @@ from hdsemg_nb.figures import DISCHARGE, MM, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.segment import label_offsets
 from hdsemg_nb.train import cross_validate
 
-SETTINGS = ["as published", "best honest setting", FILTER, OURS]  # in results/real_recording.csv
+SETTINGS = ["as published", "our settings", FILTER, OURS]  # in results/real_recording.csv
 RUN = ["setting", "network", "window", "step", "split", "epochs"]
 SHOWN = ["f1", "precision", "sensitivity", "always_positive_f1", "n_identified"]
 KINDS = {  # of decoded windows: place beside the row of the motor unit, marker, colour
@@ -105,9 +105,9 @@ def best_blocked(scores):
 
 
 def ablation():
-    """How the best honest setting was found: ML-DCNN, S = 20, blocked folds, 20 epochs."""
+    """How our settings were found: ML-DCNN, S = 20, blocked folds, 20 epochs."""
     table = results.read("real_recording")
-    tried = table["setting"].isin(["best honest setting", "ablation"]) & (table["step"] == 20)
+    tried = table["setting"].isin(["our settings", "ablation"]) & (table["step"] == 20)
     table = table[tried & (table["network"] == "ML-DCNN") & (table["split"] == "blocked")]
     factors = ["window", "learning_rate", "whiten", "fit_offsets"]
     return metrics.score_table(table, factors).sort_values(factors, ignore_index=True)
