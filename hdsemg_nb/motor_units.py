@@ -177,6 +177,8 @@ def corrected(recording, suspicious):
     recording.Recording
         Its `pnr` is unknown where discharges changed.
     """
+    if unknown := set(suspicious["action"]) - {"remove", "keep", "add"}:
+        raise ValueError(f"action {sorted(unknown)} is unknown; choose remove, keep or add")
     trains, pnr = list(recording.discharges), recording.pnr.copy()
     for unit, rows in suspicious[suspicious["action"] != "keep"].groupby("motor_unit"):
         removed, added = (rows.loc[rows["action"] == do, "sample"] for do in ("remove", "add"))

@@ -270,14 +270,19 @@ def save(table, path, note):
 
 
 def _refuse_incomplete(table, file):
-    """ValueError when a run has not each motor unit once in each tested fold."""
+    """ValueError when a run has not each motor unit once in each tested fold, all counted alike."""
+    folds = table["tested_folds"].fillna(table["n_folds"])
     units = table.groupby(["recording_digest", "label_noise"])["motor_unit"].transform("max") + 1
-    runs = table.assign(expected=units * table["tested_folds"]).groupby("run")
-    expected = runs["expected"].first()
-    wrong = expected.index[(runs.size() != expected)]
-    if len(wrong):
-        rows = f"{runs.size()[wrong[0]]} rows, expected {expected[wrong[0]]}"
-        raise ValueError(f"{file}: run {wrong[0]} has {rows}: was it cut or edited? Restore it")
+    same = [name for name in ("network", "window", "step", *DEFAULTS) if name in table]
+    runs = table.assign(expected=units * folds).groupby(["run", "subject", "mvc"], dropna=False)
+    varied = runs[[*same, "recording_digest"]].nunique(dropna=False).gt(1).any(axis=1)
+    empty = table[["n_windows", "tp", "fp", "fn"]].isna().any(axis=1)
+    twice = table.duplicated(["run", "subject", "mvc", "fold", "motor_unit"])
+    wrong = [*varied.index[varied | (runs.size() != runs["expected"].first())].get_level_values(0)]
+    wrong += [*table.loc[empty | twice, "run"]]
+    if wrong:
+        rule = "each motor unit once in each tested fold, with the same settings and four counts"
+        raise ValueError(f"{file}: run {wrong[0]} has not {rule}: was it edited? Restore it")
 
 
 def _all_are(column, value):
@@ -307,7 +312,7 @@ def read(path):
         if "tp" in table and name not in table:  # a table of counts
             table[name] = [default] * len(table)
     if "tested_folds" in table and "n_folds" in table:
-        table["tested_folds"] = table["tested_folds"].fillna(table["n_folds"]).astype(int)
         if "run" in table:
             _refuse_incomplete(table, file)
+        table["tested_folds"] = table["tested_folds"].fillna(table["n_folds"]).astype(int)
     return table

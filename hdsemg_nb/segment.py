@@ -72,7 +72,7 @@ def windows(emg, starts, window):
     ValueError
         When a window leaves the signal.
     """
-    starts = _checked_starts(starts, window, emg.shape[1])
+    starts = checked_starts(starts, window, emg.shape[1])
     # (channels, samples - window + 1, window)
     every = np.lib.stride_tricks.sliding_window_view(emg, window, axis=1)
     spacing = np.unique(np.diff(starts))
@@ -81,7 +81,8 @@ def windows(emg, starts, window):
     return every[:, chosen].transpose(1, 0, 2)  # (windows, channels, window)
 
 
-def _checked_starts(starts, window, n_samples):
+def checked_starts(starts, window, n_samples):
+    """First samples of windows that lie in a signal; ValueError when one does not."""
     starts = discharge_times(starts, "starts", ordered=False)
     if len(starts) and (starts.min() < 0 or starts.max() + window > n_samples):
         samples = f"{starts.min()} to {starts.max() + window}"
@@ -258,7 +259,7 @@ def covered_samples(starts, window, n_samples):
     starts : array_like of int, shape (windows,)
     window, n_samples : int
     """
-    starts = _checked_starts(starts, window, n_samples)
+    starts = checked_starts(starts, window, n_samples)
     changes = np.bincount(starts, minlength=n_samples + 1).astype(np.int64)
     changes -= np.bincount(starts + window, minlength=n_samples + 1)
     return np.cumsum(changes[:-1]) > 0

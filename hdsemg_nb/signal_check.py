@@ -15,6 +15,7 @@ LEAST_RMS, LARGEST_RMS = 0.05, 5.0  # of the channels' median
 LEAST_DIFFERENCE = 0.02  # of two channels, in their RMS; the sample recording has 0.05 and more
 LARGEST_NOISE = 5.0  # power above a quarter of the sampling frequency, in the channels' median
 LARGEST_MAINS = 0.1  # share of the power of 10-500 Hz; the sample recording has 0.02
+LOOSE_MAINS = 0.5  # from here on a few channels are loose electrodes
 PLAUSIBLE_UV = (2.0, 5000.0)  # RMS of a channel during a contraction
 MOST_BAD = (
     0.15  # share of the channels; more can hardly be made good (doi:10.1101/2025.09.10.675422)
@@ -50,8 +51,9 @@ def check_signal(recording):
     Returns
     -------
     SignalCheck
-        Dead, flat, saturated and noisy channels are to be interpolated, the others kept; change the
-        column `action` to overrule it, then `repair`.
+        Dead, flat, saturated and noisy channels are to be interpolated, and those of little but
+        mains where they are few; the others are kept. Change the column `action` to overrule it,
+        then `repair`.
     """
     rms = np.array([channel.std(dtype=float) for channel in recording.emg])
     typical = np.median(rms[rms > 0]) if rms.any() else np.inf
@@ -62,8 +64,8 @@ def check_signal(recording):
         "dead": rms < LEAST_RMS * typical,
         "saturated": (clipped > LARGEST_CLIPPED) & (flat < 0.5),
         "flat": flat > LARGEST_FLAT,
-        "mains": mains > LARGEST_MAINS,
         "noisy": (rms > LARGEST_RMS * typical) | (noise > LARGEST_NOISE),
+        "mains": mains > LARGEST_MAINS,
         "bridged": bridged >= 0,
     }
     problem = np.select(list(problems.values()), list(problems), "")  # the first that holds
@@ -78,9 +80,15 @@ def check_signal(recording):
         mains_percent=100 * mains,
         bridged_with=bridged,
         problem=problem,
-        action=np.where(np.isin(problem, INTERPOLATED), "interpolate", "keep"),
+        action=np.where(np.isin(problem, INTERPOLATED) | _loose(mains), "interpolate", "keep"),
     )
     return SignalCheck(table, _notes(table, typical))
+
+
+def _loose(mains):
+    """Channels of mains alone, where most others have none: an electrode without contact."""
+    few = (mains > LARGEST_MAINS).mean() <= MOST_BAD
+    return few & (mains > LOOSE_MAINS)
 
 
 def _noise_and_mains(recording, rms):
@@ -153,7 +161,7 @@ def _notes(table, typical):
             f"{100 * bad:.0f} % of the channels are bad, more than {100 * MOST_BAD:.0f} %: motor "
             "units will be lost; look at the electrodes and record again"
         )
-    if (table["problem"] == "mains").any():
+    if ((table["problem"] == "mains") & (table["action"] == "keep")).any():
         notes.append("Mains are kept, they cannot be interpolated: look at the ground electrode")
     return notes
 

@@ -107,6 +107,8 @@ def load(path):
     for file in filter(None, files):
         if file.is_absolute() or ".." in file.parts or file.suffix != ".csv":
             raise ValueError(f"{path}: {str(file)!r} must be a .csv below the project")
+    if files[0] == files[1]:
+        raise ValueError(f"{path}: results and curves are the same file {str(files[0])!r}")
     return Study(content["note"], content["recordings"], blocks, *files)
 
 

@@ -17,7 +17,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from hdsemg_nb import cluster, paths, results, studies
-from hdsemg_nb.datasets.files import set_aside
 from hdsemg_nb.engine import device
 from hdsemg_nb.works import chosen, plan
 
@@ -240,7 +239,7 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     works = plan(recordings, one.blocks, numbers, one.folder)
     asked = [work for work in works if work.index in wanted]
     carry_out(recordings, asked, one.folder, workers, scheduler, before[one.results], minutes)
-    names = {work.path.stem: work.setting for work in works}
+    names = _settings(works)
     folder = Path(to or one.results.parent)
     tables_of = {one.curves: results.histories, one.results: results.counts}
     for file in filter(None, tables_of):
@@ -269,14 +268,25 @@ def committed(file, merged=()):
     return reduce(_with_others, tables)
 
 
+def _settings(works):
+    """Name of the setting of each run; ValueError for one that stands in two."""
+    names = {}
+    for work in works:
+        name = names.setdefault(work.path.stem, work.setting)
+        if name != work.setting:
+            both = f"settings {name!r} and {work.setting!r} share {work.run} on {work.about}"
+            raise ValueError(f"{both}: in the table it would stand in one of them alone")
+    return names
+
+
 def _read(path):
-    """Table of a study; None where there is none, or a damaged one, which is set aside."""
-    try:
-        return results.read(path)
-    except FileNotFoundError:
+    """Table of a study; None where there is none."""
+    if not path.exists():
         return None
-    except ValueError as error:
-        return set_aside(path, error, "its runs are computed again")
+    table = results.read(path)
+    if "run" not in table:
+        raise ValueError(f"{path} has no column 'run': no table of a sweep; move it away")
+    return table
 
 
 def _with_others(table, known):

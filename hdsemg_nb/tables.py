@@ -92,6 +92,8 @@ def load(path):
         table = pd.read_csv(rows, dtype=str, keep_default_na=False)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(f"{path} has more cells in a row than names of columns: restore the file")
     return table.apply(_typed), first.removeprefix("#").strip() if commented else ""
 
 

@@ -103,6 +103,12 @@ def test_each_grid_by_its_group(root):
         (lambda k: ([0, 4, 13.5, 16][k], 0), [1, 2, 3, 4], None),
         (lambda k: (0, 8 * (k // 2)), [1, 2, 3, 4], None),
         (lambda k: ("n/a", 8 * k), [1, 2, 3, 4], None),
+        (
+            lambda k: (8 * (k % 2) + 1e-9 * k, 8 * (k // 2)),
+            [1, 2, 3, 4],
+            [[0, 0], [0, 1], [1, 0], [1, 1]],
+        ),
+        (lambda k: (8 * (k % 2) + 0.01 * k, 8 * (k // 2)), [1, 2, 3, 4], None),
     ],
 )
 def test_regular_positions_make_a_grid(tmp_path, place, order, electrodes):
@@ -177,6 +183,16 @@ def test_channels_in_another_order_are_found_by_name(tmp_path):
     head, *rows = channels()
     recording = load_bids(dataset(tmp_path, channels=[head, *rows[::-1]]), grid="Grid1")
     np.testing.assert_allclose(recording.emg[:, 0], [1, 2, 3, 4], atol=0.01)
+
+
+def test_channels_in_another_order_with_another_name_are_refused(tmp_path):
+    head, *rows = channels()
+    rows[3][0] = "EMG 4"
+    message = "channels.tsv lists 'Torque' where the file has 'EMG1', others in another order"
+    with pytest.raises(ValueError, match=message):
+        load_bids(dataset(tmp_path, channels=[head, *rows[::-1]]), grid="Grid1")
+    renamed = load_bids(dataset(tmp_path, channels=[head, *rows]), grid="Grid1")
+    np.testing.assert_allclose(renamed.emg[:, 0], [1, 2, 3, 4], atol=0.01)
 
 
 @pytest.mark.parametrize("where", ["beside", "derivatives"])
@@ -339,6 +355,10 @@ def test_recordings_are_added_to_a_data_set(recording, tmp_path):
     assert other.grid is None and other.force is None and other.n_samples == 2100
     with pytest.raises(FileExistsError, match="is there already; choose another"):
         save_bids(recording, tmp_path)
+    emg = tmp_path / "sub-S1" / "emg"
+    (emg / "sub-S1_task-push30percentMVC_emg.edf").write_bytes(b"of others")
+    with pytest.raises(FileExistsError, match="is there already; choose another"):
+        save_bids(recording, tmp_path, "push")
     with pytest.raises(ValueError, match="tells of another grid; choose another subject"):
         grid = rectangular_grid(ied_mm=4.0)
         save_bids(replace(recording, grid=grid), tmp_path, "other")
@@ -348,6 +368,7 @@ def test_recordings_are_added_to_a_data_set(recording, tmp_path):
     ("changes", "options", "message"),
     [
         ({}, {"task": "a_b"}, "task='a_b' must be letters and digits"),
+        ({}, {"task": "trial2"}, "task='trial2' must end in a letter: 30percentMVC follows"),
         ({"fs": 2048.123456}, {}, "fs=2048.123456 Hz: no record"),
         ({"force": np.linspace(0, 2.5e9, 2100)}, {}, "force reaches 2.5e.09"),
     ],

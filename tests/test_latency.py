@@ -215,6 +215,14 @@ def test_an_exported_decoder_finds_the_same_discharges(decoder, two_units, train
             one.decode(two_units.emg / 1000)
         with pytest.raises(ValueError, match="every channel is dead"):
             one.decode(0 * two_units.emg)
+        with pytest.raises(ValueError, match="times larger than in the training: which unit"):
+            one.decode(two_units.emg * 1000)
+        with pytest.warns(UserWarning, match="mean of the channels is not that of the training"):
+            one.decode(two_units.emg + np.linspace(0, np.ptp(two_units.emg), 16)[:, None])
+        dead = two_units.emg.copy()
+        dead[5] = 0
+        with pytest.warns(UserWarning, match="never change: row 1, column 1; `signal_check"):
+            one.decode_recording(dataclasses.replace(two_units, emg=dead))
 
 
 def test_offsets_of_labels_do_not_move_decoded_discharges(two_units, trained):

@@ -16,6 +16,7 @@ def run(subject, units, network="ML-DRSNet", window=20, step=50, **other):
     rows["motor_unit"] = range(len(units))
     about = {"subject": subject, "mvc": 10.0, "network": network, "window": window, "step": step}
     rest = {"recording": "synthetic", "epoch_seconds": 2.0, "device": "a CPU", "threads": 1}
+    rest["recording_digest"] = f"of {subject}"
     return rows.assign(n_windows=40, **DEFAULTS | about | rest | {"tested_folds": 1} | other)
 
 

@@ -14,7 +14,7 @@ def with_faults(recording):
     emg[3, 1000:3000] = emg[3, 1000]
     emg[5] = np.clip(emg[5], -3, 3)
     emg[6] += RNG.normal(0, 60, len(time))
-    emg[9] += 100 * np.sin(2 * np.pi * 50 * time)
+    emg[9] += 2 * np.sin(2 * np.pi * 50 * time)
     emg[12] = emg[13] + RNG.normal(0, 0.01, len(time))
     return replace(recording, emg=emg)
 
@@ -35,6 +35,18 @@ def test_each_fault_is_named(planted):
     assert channels.loc[12, "bridged_with"] == 13
     assert np.flatnonzero(channels["action"] == "interpolate").tolist() == [2, 3, 5, 6]
     assert ["25 % of the channels are bad" in notes[0], "Mains are kept" in notes[1]] == [True] * 2
+
+
+def test_a_loose_electrode_is_interpolated_and_hum_on_many_is_kept(planted):
+    hum = np.sin(2 * np.pi * 50 * np.arange(planted.n_samples) / planted.fs)
+    size, emg = planted.emg.std(), planted.emg.copy()
+    emg[4] += 3 * size * hum  # most of its power
+    emg[8] += 50 * size * hum  # and far larger than the others
+    channels, notes = check_signal(replace(planted, emg=emg))
+    assert channels["problem"][[4, 8]].tolist() == ["mains", "noisy"] and notes == []
+    assert np.flatnonzero(channels["action"] == "interpolate").tolist() == [4, 8]
+    channels, notes = check_signal(replace(planted, emg=planted.emg + 3 * size * hum))
+    assert (channels["action"] == "keep").all() and "Mains are kept" in notes[0]
 
 
 def test_a_large_offset_bridges_nothing_and_hides_nothing(planted):

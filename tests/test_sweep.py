@@ -449,8 +449,19 @@ def test_a_table_with_a_cut_run_is_refused(tmp_path):
     path = tmp_path / "cut.csv"
     for rows in (table[:-1], pd.concat([table, table[-2:]])):
         tables.write(rows, path, "cut")
-        with pytest.raises(ValueError, match=f"cut.csv: run {table['run'].iloc[-1]} has .* rows"):
+        with pytest.raises(ValueError, match=f"cut.csv: run {table['run'].iloc[-1]} has not each"):
             results.read(path)
+
+
+@pytest.mark.parametrize("edit", [dict(tp=None), dict(network="ML-DCN"), dict(tested_folds=None)])
+def test_a_table_that_was_edited_is_refused(tmp_path, edit):
+    table = results.read("protocol")
+    table = table[table["recording_digest"] == table["recording_digest"].iloc[0]].astype(object)
+    ((column, value),) = edit.items()
+    table.loc[table.index[3], column] = value
+    tables.write(table, tmp_path / "edited.csv", "edited")
+    with pytest.raises(ValueError, match="edited.csv: run .* has not each motor unit once"):
+        results.read(tmp_path / "edited.csv")
 
 
 def test_defaults_are_those_of_the_committed_tables():
@@ -493,13 +504,30 @@ settings:
     assert [recordings[k].mvc for k in range(3)] == [10, 20, 30]
 
 
-def test_a_damaged_table_of_a_study_is_named_and_set_aside(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("fold,run\n0,ab", "was cut short"), ("fold,runs\n0,ab\n", "has no column 'run'"),
+     ("fold,run\n0,ab,c\n", "has more cells in a row than names")],
+)  # fmt: skip
+def test_a_damaged_table_of_a_study_is_named_and_stays(tmp_path, monkeypatch, content, said):
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     file = tmp_path / "study.csv"
-    file.write_text("# what it is\nfold,run\n0,ab")
-    with pytest.warns(UserWarning, match="study.csv.* cut short.* set aside"):
-        assert sweep.committed(pathlib.Path("study.csv")) is None
-    assert file.with_suffix(".damaged").exists() and not file.exists()
+    file.write_text(f"# what it is\n{content}")
+    with pytest.raises(ValueError, match=f"study.csv {said}"):
+        sweep.committed(pathlib.Path("study.csv"))
+    assert file.exists()
+
+
+def test_a_run_that_stands_in_two_settings_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    cohort = "{source: synthetic, mvc: 10, seconds: 5, seed: 0, n_subjects: 1}"
+    (tmp_path / "study.yaml").write_text(
+        f"note: x\nresults: study.csv\nrecordings: {cohort}\n"
+        "runs: [{network: motor-unit filter, window: 20, step: 20}]\n"
+        "settings: {one: {recordings: {n_subjects: 1}}, two: {recordings: {n_subjects: 2}}}"
+    )
+    with pytest.raises(ValueError, match="settings 'one' and 'two' share"):
+        sweep.study(tmp_path / "study.yaml", workers=1)
 
 
 @pytest.mark.parametrize("name", sorted(paths.PARAMS.glob("sweeps/*.yaml")), ids=lambda p: p.stem)

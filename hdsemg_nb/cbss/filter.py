@@ -13,7 +13,9 @@ from hdsemg_nb.discharges import refractory
 from hdsemg_nb.segment import spike_triggered_average
 
 TOO_SMALL = 1 / 200  # of a typical piece of the training: rest is 1 / 20, a signal in mV 1 / 1000
+TOO_LARGE = 20  # times as large: the training was in mV, or the gain is another
 PIECE = 40  # samples in which the size of a signal is told
+LONG_ENOUGH = 2000  # samples to tell it for good: no artefact
 MOST_MOVED = 0.3  # output of a filter, 1 at a discharge, by another mean of the channels
 N_LAGS, LARGEST_LAG = 16, 32  # samples at about 2048 Hz: 8 and 16 ms
 
@@ -230,7 +232,7 @@ def piece_size(emg):
 
 
 def check_size(emg, typical):
-    """Refuse EMG without a sample, or with every channel much smaller than in the training.
+    """Refuse EMG without a sample, or much smaller or (from a second on) larger than the training.
 
     Parameters
     ----------
@@ -249,6 +251,10 @@ def check_size(emg, typical):
     told = (size > 0) & (typical > 0)  # a channel may be dead here, or was mostly there
     if told.any() and (size < TOO_SMALL * typical)[told].all():
         raise ValueError("emg is 200 times smaller than in the training: mV or V in place of uV?")
+    if told.any() and emg.shape[1] >= LONG_ENOUGH:
+        larger = np.median(piece_size(emg)[told] / typical[told])
+        if larger > TOO_LARGE:
+            raise ValueError(f"emg is {larger:.0f} times larger than in the training: which unit?")
 
 
 def filter_bank(

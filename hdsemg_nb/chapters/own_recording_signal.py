@@ -1,5 +1,6 @@
 """The signal of the reader's own recording: read, checked, repaired (notebook 09)."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def _placed(recording, electrodes):
         return recording
     if len(electrodes) != 3:
         raise ValueError(f"electrodes={electrodes!r}: give rows, columns, mm between electrodes")
+    if recording.grid is not None:
+        warnings.warn(f"electrodes={electrodes!r} over the grid that the file tells", stacklevel=3)
     rows, columns, ied_mm = electrodes
     empty = [(0, 0)] if rows * columns == recording.n_channels + 1 else []
     return replace(recording, grid=rectangular_grid(rows, columns, ied_mm, empty))

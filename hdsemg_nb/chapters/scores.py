@@ -48,8 +48,9 @@ def read(name="protocol"):
     Raises
     ------
     ValueError
-        When there are no such rows, runs were trained otherwise, or there are several runs of one
-        recording, network, window and step, for example with two seeds.
+        When there are no such rows, runs were trained otherwise, or there are several recordings of
+        a subject and intensity, or runs of one recording, network, window and step, for example
+        with two seeds.
     """
     table = results.read(name)
     chosen = (table["split"] == "shuffled") & (table["span"] == "step")
@@ -62,6 +63,12 @@ def read(name="protocol"):
     _check_protocol(rows, name)
     mvc = rows["mvc"].astype(object).where(rows["mvc"].notna(), "unknown")
     rows = rows.assign(mvc=[int(m) if m != "unknown" and m % 1 == 0 else m for m in mvc])
+    several = rows.groupby(RECORDING)["recording_digest"].nunique()
+    if (several > 1).any():
+        one = " ".join(map(str, several.index[several > 1][0]))
+        raise ValueError(
+            f"results/{name}.csv holds several recordings of {one} % MVC: other cohorts"
+        )
     rows = rows[rows["width"] == rows.groupby(SETTINGS)["width"].transform("max")]
     rows = rows[rows["tested_folds"] == rows.groupby(RUN)["tested_folds"].transform("max")]
     twice = rows[rows.duplicated([*RUN, "fold", "motor_unit"], keep=False)]

@@ -1,6 +1,7 @@
 """Readers for bare arrays: NumPy files and tables of numbers as text."""
 
 import re
+import warnings
 import zipfile
 from itertools import islice
 from pathlib import Path
@@ -50,7 +51,7 @@ def load_array(path, fs=None, unit=None):
         with open(path, "rb") as file:
             start = file.read(6)
         numpy_file = start.startswith((b"\x93NUMPY", b"PK"))
-        emg, beside = (_numpy(path), []) if numpy_file else _table(path, fs)
+        emg, beside = (_numpy(path, fs), []) if numpy_file else _table(path, fs)
         if emg.ndim != 2 or emg.dtype.kind not in "iuf" or emg.shape[0] == emg.shape[1]:
             of = f"an array of shape {emg.shape} and dtype {emg.dtype}"
             raise ValueError(f"holds {of}, expected numbers, channels x samples, fewer channels")
@@ -59,7 +60,7 @@ def load_array(path, fs=None, unit=None):
         return Recording(emg * microvolts(unit), fs, **about)
 
 
-def _numpy(path):
+def _numpy(path, fs):
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
@@ -68,6 +69,8 @@ def _numpy(path):
             name = "emg" if "emg" in content else content.files[0]
             if name != "emg" and len(content.files) > 1:
                 raise ValueError(f"holds the arrays {content.files}; name one of them emg")
+            if "fs" in content and float(content["fs"]) != fs:
+                raise ValueError(f"holds fs = {content['fs']} Hz, fs={fs} was given")
             return content[name]
     except (OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot be read as a NumPy file ({error}); is it cut short?") from error
@@ -105,12 +108,22 @@ def _table(path, fs):
         table = table.T
     beside = [name for name in table if force_label(str(name))]
     forces = [(name, "", table[name]) for name in beside]
-    table, several = table.drop(columns=beside), table.shape[1] > 1
+    table, several = _emg_alone(table.drop(columns=beside)), table.shape[1] > 1
     for name, column in zip(table, table.to_numpy().T, strict=True):
         if several and (_TIME.fullmatch(str(name).strip()) or _rises(column)):
             _check_time(column, name, fs)
             table = table.drop(columns=name)
     return table.to_numpy().T, forces
+
+
+def _emg_alone(table):
+    """The columns called EMG, where there are such, and those of time."""
+    emg = [name for name in table if re.search("emg", str(name), re.I)]
+    kept = [name for name in table if name in emg or _TIME.fullmatch(str(name).strip())]
+    if emg and len(kept) < table.shape[1]:
+        others = [name for name in table if name not in kept]
+        warnings.warn(f"columns {others} are not called EMG: left out", stacklevel=5)
+    return table[kept] if emg else table
 
 
 def _is_named(line, separator):
@@ -138,7 +151,8 @@ def _rises(column):
 def _check_time(column, name, fs):
     """The mean step of a column is a sample, 1 / fs in s, or that in ms."""
     steps = np.diff(column)
-    step, even = steps.mean(), np.allclose(steps, steps[0], rtol=0.01) and steps[0] > 0
+    step = steps.mean()
+    even = step > 0 and (np.abs(steps - step) < 0.5 * step).all()  # times may be rounded
     if not even or not np.isclose(step, [1.0, 1 / fs, 1e3 / fs], rtol=1e-3).any():
         rule = f"expected even steps of 1/fs = {1 / fs:.6g} s, of 1 sample, or none at all"
         raise ValueError(f"column {str(name)!r} counts by {step:.6g} for fs={fs} Hz; {rule}")

@@ -84,7 +84,7 @@ def load_bids(path, grid=None, unit=None):
             values = at_rate(edf.signals[row.Index], signals.shape[1], fs)[:length]
             beside.append((f"{row.description} {row.name}", row.units or row.header, values))
         order, layout = _layout(emg, about, file)
-        task = re.search(r"(\d+)percentMVC", _entities(file).get("task", ""))
+        task = re.search(r"(?<!\d)(?<!\d[p.])(\d+)percentMVC", _entities(file).get("task", ""))
         recording = Recording(
             signals[order, :length],
             fs,
@@ -168,6 +168,11 @@ def _channels(file, root, edf):
         if not by_name and len(table) != len(labels):
             lists = f"{tables[-1].name} lists {len(table)} channels, the file has {len(labels)}"
             raise ValueError(f"{lists}; they have to be the same")
+        pairs = [pair for pair in zip(table.name, labels, strict=True) if len(set(pair)) == 2]
+        if not by_name and {name for name, _ in pairs} & {label for _, label in pairs}:
+            told, label = pairs[0]
+            lists = f"{tables[-1].name} lists {told!r} where the file has {label!r}"
+            raise ValueError(f"{lists}, others in another order: name them all as the file does")
         table = (table.set_index("name").loc[labels].reset_index() if by_name else table).copy()
     else:
         warnings.warn(f"{file.name}: no channels.tsv, all signals in volts are EMG", stacklevel=3)
@@ -232,12 +237,14 @@ def _layout(emg, about, file):
         return order, None
     places = emg[["x", "y"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     if np.isfinite(places).all():
+        places = places.round(6)
         steps = np.concatenate([np.diff(np.unique(axis)) for axis in places.T])
         step = steps.min() if len(steps) else np.inf
         ranks = (places - places.min(axis=0)) / step
         electrodes = ranks.round().astype(int)[:, ::-1]
         ied = _ied(emg, about, file, step)
-        regular = np.allclose(ranks, ranks.round(), atol=1e-3)
+        regular = np.allclose(ranks, ranks.round(), rtol=0, atol=1e-2)
+        regular &= (electrodes.max(axis=0) + 1).prod() <= 10 * len(electrodes)
         says = "the positions in electrodes.tsv are not regular, or their distance is not known"
         if regular and ied and len(np.unique(electrodes, axis=0)) == len(electrodes):
             order = np.lexsort(electrodes[:, ::-1].T)

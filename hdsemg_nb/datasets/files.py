@@ -4,6 +4,7 @@ import os
 import re
 import warnings
 from contextlib import contextmanager
+from itertools import count
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 _MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "mv": 1e3, "v": 1e6}
 _MICROVOLTS |= {"nanovolt": 1e-3, "microvolt": 1.0, "millivolt": 1e3, "volt": 1e6}
-_MEASURED = r"acquired data|performed|^path\b|force|torque|load ?cell"
+_MEASURED = r"acquired data|performed|^path\b|(?<!in)(?<!en)force|torque|load ?cell"
 
 
 @contextmanager
@@ -26,8 +27,9 @@ def naming(path):
 
 
 def set_aside(path, error, then):
-    """Warn that a file is damaged and rename it to end in .damaged."""
-    aside = path.with_suffix(".damaged")
+    """Warn that a file is damaged and rename it to end in .damaged, with a number if need be."""
+    names = (path.with_suffix(f".damaged{n or ''}") for n in count())
+    aside = next(name for name in names if not name.exists())
     warnings.warn(f"{path} is damaged ({error}): set aside as {aside.name}, {then}", stacklevel=3)
     os.replace(path, aside)
 
@@ -71,9 +73,13 @@ def microvolts(unit, what="unit"):
 def same_rate(signal, fs, n_samples, emg_fs):
     """A signal beside the EMG at the EMG's samples: linear in between, its last value held.
 
-    One without samples stays so.
+    One without samples stays so; one that is shorter or longer by more than 2 % and a sample of its
+    own stays as it is, for `force_fields` to leave out.
     """
+    seconds = np.array([len(signal) / fs, n_samples / emg_fs])
     if len(signal) == 0 or (len(signal) == n_samples and fs == emg_fs):
+        return signal
+    if abs(np.diff(seconds)[0]) > 0.02 * seconds[1] + 1 / fs:
         return signal
     return np.interp(np.arange(n_samples) / emg_fs, np.arange(len(signal)) / fs, signal)
 

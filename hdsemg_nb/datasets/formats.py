@@ -2,6 +2,7 @@
 
 import re
 import tarfile
+import warnings
 import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
@@ -62,6 +63,8 @@ def load(path, **about):
             takes = f"{name} takes {sorted(known.union(options))}"
             raise ValueError(f"{path}: {key}={about[key]!r} is not for this file; {takes}")
     recording = reader(path, **{key: about[key] for key in options if key in about})
+    if placed and recording.grid is not None:
+        warnings.warn(f"{path}: grid= over the one that the file tells", stacklevel=2)
     if "discharges" in about:  # the ratios in the file are those of others
         placed["pnr"] = None
     placed |= {key: value for key, value in about.items() if key not in options}

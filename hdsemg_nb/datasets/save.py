@@ -165,7 +165,8 @@ def save_bids(recording, folder, task="isometric"):
     Raises
     ------
     ValueError
-        When the task or the subject is no label (letters and digits), or the signal cannot be
+        When the task or the subject is no label (letters and digits; a task to which the intensity
+        is added ends in a letter), or the signal cannot be
         stored: a rate that no whole record holds, a value of eight digits; when the participant's
         grid in the data set is another.
     FileExistsError
@@ -177,11 +178,13 @@ def save_bids(recording, folder, task="isometric"):
     if not re.fullmatch("[0-9a-zA-Z]+", subject):
         raise ValueError(f"subject={subject!r} must be letters and digits, as BIDS asks of a label")
     intensity = f"{recording.mvc:.0f}percentMVC" if recording.mvc % 1 == 0 else ""
+    if intensity and task[-1].isdigit():
+        raise ValueError(f"task={task!r} must end in a letter: {intensity} follows it in the name")
     name = f"sub-{subject}_task-{task}{intensity}"
     place = paths.made(Path(folder) / f"sub-{subject}" / "emg")
     signal = place / f"{name}_emg.bdf"
-    if signal.exists():
-        raise FileExistsError(f"{signal} is there already; choose another task or subject")
+    if there := sorted(place.glob(f"{name}_*")):
+        raise FileExistsError(f"{there[0]} is there already; choose another task or subject")
     content = _bdf(recording)
     if recording.grid is not None:
         _once(place / f"sub-{subject}_electrodes.tsv", _tsv(_electrodes(recording.grid)))

@@ -9,6 +9,8 @@ from hdsemg_nb.decoders.motor_unit_filter import FilterDecoder, FittedFilter
 class FittedAdaptiveFilter(FittedFilter):
     """The adaptive motor-unit filter fitted to a recording."""
 
+    follows = True
+
     def found(self, emg):
         """Discharge times as from `decode`, and the motor units that are lost."""
         now = self.filter.adapt(emg)

@@ -10,6 +10,8 @@ from hdsemg_nb.cbss.covariance import oversampling
 from hdsemg_nb.cbss.filter import check_size, peaks
 from hdsemg_nb.signal_check import interpolate
 
+LARGEST_OFFSET = 0.1  # of a channel's mean, in its size; the sample recording has 0.001
+
 
 class FittedDecoder:
     """A decoder fitted to a recording, or read from a file.
@@ -17,8 +19,10 @@ class FittedDecoder:
     A subclass has `fs`, the sampling frequency in Hz of its training, `channels`, their names
     (`channel_names`), `interpolated`, which of them were in training (`Recording.interpolated`),
     ``decode(emg)``, for EMG that is repaired alike, and when it was fitted here `run` and
-    `look_ahead`.
+    `look_ahead`. One that `follows` the signal leaves dead channels out by itself.
     """
+
+    follows = False
 
     def decode_recording(self, recording):
         """Decode a recording of the same electrodes.
@@ -43,10 +47,19 @@ class FittedDecoder:
         Warns
         -----
         UserWarning
-            When filters that follow the signal do not find a motor unit in it.
+            When filters that follow the signal do not find a motor unit in it, and for others when
+            a channel never changes, or has another mean than in training.
         """
         check_kind(recording, self.fs, self.channels)
-        found, lost = self.found(interpolate(recording.emg, self.interpolated))
+        emg = interpolate(recording.emg, self.interpolated)
+        dead = [] if self.follows else np.flatnonzero(np.ptp(emg, axis=1) == 0)
+        if len(dead):
+            names = ", ".join(self.channels[k] for k in dead)
+            said = (
+                f"channels that never change: {names}; `signal_check.repair` them before decoding"
+            )
+            warnings.warn(said, stacklevel=2)
+        found, lost = self.found(emg)
         if lost:
             units = ", ".join(map(str, lost))
             said = f"lost, silent or not found in this signal for sure: motor units {units}"
@@ -109,7 +122,7 @@ def warn_of_rate(fs, of):
         warnings.warn(f"{few} a time, motor units are missed; resample the recording", stacklevel=3)
 
 
-def decode_every_sample(predict, emg, run, offsets, fs, typical):
+def decode_every_sample(predict, emg, run, offsets, fs, mean, typical):
     """Discharge times from windows that start at every sample.
 
     Parameters
@@ -124,8 +137,8 @@ def decode_every_sample(predict, emg, run, offsets, fs, typical):
         Samples by which the labels of the training were moved.
     fs : float
         Sampling frequency in Hz.
-    typical : numpy.ndarray, shape (channels,)
-        Size of the training signal: `cbss.filter.piece_size`.
+    mean, typical : numpy.ndarray, shape (channels,)
+        Of the training signal: mean in uV, size (`cbss.filter.piece_size`).
 
     Returns
     -------
@@ -143,6 +156,10 @@ def decode_every_sample(predict, emg, run, offsets, fs, typical):
     check_size(emg, typical)
     if not np.ptp(emg, axis=1).any():
         raise ValueError("emg never changes: every channel is dead")
+    offset = np.abs(emg.mean(axis=1, dtype=float) - mean)
+    if (offset > LARGEST_OFFSET * typical)[typical > 0].any():
+        why = "the mean of the channels is not that of the training: high-pass both signals"
+        warnings.warn(f"{why} (off by up to {offset.max():.3g} uV)", stacklevel=3)
     n_samples = emg.shape[1]
     starts = segment.window_starts(n_samples, run.window, 1)
     (low,), (high,) = segment.label_borders(starts[:1], run.window, run.span, run.step)

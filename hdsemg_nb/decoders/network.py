@@ -64,15 +64,17 @@ class FittedNetwork(FittedDecoder):
         ----------
         emg : numpy.ndarray, shape (channels, samples)
             In uV, of any recording with the channels of the training.
-        starts : numpy.ndarray of int64, shape (windows,)
+        starts : array_like of int, shape (windows,)
         """
+        starts = segment.checked_starts(starts, self.run.window, emg.shape[1])
         emg = self.normalisation.apply(emg)
         return engine.predict(self.model, emg, starts, self.run.window, self.run.bf16)
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
-        typical = piece_size(self.recording.emg)
-        return decode_every_sample(self.predict, emg, self.run, self.offsets, self.fs, typical)
+        of_training = self.normalisation.mean[:, 0], piece_size(self.recording.emg)
+        about = self.run, self.offsets, self.fs, *of_training
+        return decode_every_sample(self.predict, emg, *about)
 
     def windows(self, part):
         """Windows of the training in uV, (windows, channels, window); `part`: "train" or "val"."""

@@ -131,7 +131,7 @@ class Decoder(FittedDecoder):
 
     def decode(self, emg):
         """Discharge times of each motor unit as samples of `emg`, (channels, samples) in uV."""
-        of = self, self.offsets, self.fs, self.typical_uv
+        of = self, self.offsets, self.fs, self.mean_uv[:, 0], self.typical_uv
         return decode_every_sample(self.predict, emg, *of)
 
     def stream(self, fs, jitter=0.1):

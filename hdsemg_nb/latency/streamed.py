@@ -56,6 +56,8 @@ class StreamedDecoder(FittedDecoder):
         As for `Decoder`.
     """
 
+    follows = True
+
     def __init__(self, fitted, state=None):
         self.fitted, self.state = fitted, state
         self.network, self.fs = fitted.run.network, fitted.fs

@@ -50,6 +50,8 @@ def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=
     intensities = [float(one) for one in np.atleast_1d(mvc)]
     wanted = product(range(1, n_subjects + 1), intensities, [float(seconds)], [int(seed)], [setup])
     jobs = [(parameters, folder / f"{_digest(parameters)}.npz") for parameters in wanted]
+    if not jobs:
+        raise ValueError(f"n_subjects={n_subjects}, mvc={mvc!r}: no recording; give at least one")
     missing = [job for job in jobs if not job[1].exists()]
     bar = dict(total=len(missing), desc="simulating", unit="recording", disable=not missing)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
