@@ -89,13 +89,23 @@ def test_longer_trainings_stand_beside_the_protocol_by_hand(rows):
     pd.testing.assert_series_equal(found, expected[found.index], check_names=False)
 
 
+def test_trainings_that_are_begun_stand_beside_whole_ones(rows):
+    cell = rows.query("window == 20 and step == 10 and mvc == 30 and subject == 'S01'")
+    first = cell.query("network == 'ML-DRSNet'").assign(fn=0, fp=0, epochs=25, best_epoch=24)
+    table = training_sweep.begun(rows.query("network != 'ML-DRSNet'"), first)
+    assert table["network"].tolist() == ["ML-DCNN", "ML-DRSNet", "MT-DCNN"]
+    assert set(table["subject"]) == {"S01"} and set(table["step"]) == {10}
+    assert table["epochs"].tolist() == [100, 25, 100] and table["f1"][1] == 1
+    assert table["epoch_lowest_loss"].tolist() == [3, 25, 3]
+
+
 def test_longer_trainings_are_drawn_by_cell(rows, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "OUTPUT", tmp_path)
     some = rows.query("network != 'ML-DRSNet' and window == 20 and mvc == 30")
     some, drawn = some.drop_duplicates("run")[["run", "subject", *training_sweep.CELL]], []
     columns = {"epoch": range(4), "val_loss": [0.5, 0.4, 0.3, 0.2], "val_f1": [0.1, 0.2, 0.3, 0.4]}
     monkeypatch.setattr(training_sweep, "save", lambda figure, *about: drawn.append(figure))
-    training_sweep.draw_longer(some.merge(pd.DataFrame(columns), how="cross"), "out", "note")
+    training_sweep.draw_longer(some.merge(pd.DataFrame(columns), how="cross"), "s", "out", "note")
     upper = drawn[0].axes[:4]
     assert upper[0].get_title(loc="left") == "ML-DCNN, W = 20, S = 10" and len(drawn[0].axes) == 8
     assert upper[3].lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.4], [3, 0.3], [4, 0.2]]

@@ -17,8 +17,6 @@ DELAY_S = 0.5  # of the signal, from the end of a period to the filters that wer
 FLAT_S = 0.05  # a channel that does not change for so long is dead
 SOUND_S = 1.0  # and one that was dead is used again after so long, for a contact may flicker
 
-_BESIDE = ThreadPoolExecutor(1, "adaptation")  # makes filters while the stream decodes
-
 
 class AdaptiveStream:
     """Decodes a signal chunk by chunk with an `AdaptiveFilter` that follows it.
@@ -64,6 +62,7 @@ class AdaptiveStream:
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
         self._flat, self._sound = round(FLAT_S * fs), round(SOUND_S * fs)
         self._delay = round(DELAY_S * fs)
+        self._beside = ThreadPoolExecutor(1, "adaptation")  # makes filters while it decodes
         self._filtered = max(0, adaptive.seen_ahead)
         self._ahead = self._filtered + self.detector.ahead
         self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
@@ -206,7 +205,7 @@ class AdaptiveStream:
         if at == self._delay or died:
             self._take()
         if at == 0:
-            self._coming = _BESIDE.submit(self._learnt, recent.copy(), live, *self._known())
+            self._coming = self._beside.submit(self._learnt, recent.copy(), live, *self._known())
         if died and self.n_samples >= self._period:
             self._take()
             recent, _ = self.adaptive.without_artefacts(recent, live)

@@ -162,16 +162,40 @@ def longer(rows, long):
     return table.sort_values(run, ignore_index=True)
 
 
+def begun(rows, first):
+    """Trainings that ended early beside the protocol's of other networks, same cells and subjects.
+
+    Parameters
+    ----------
+    rows, first : pandas.DataFrame
+        Of `scores.read`, and of a study with fewer epochs on some of its recordings
+        (`results.read`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per subject, network, window and step: epochs, epoch_lowest_loss (counted from 1),
+        precision, sensitivity, f1.
+    """
+    same = rows[rows["recording_digest"].isin(first["recording_digest"])]
+    table = pd.concat([first, same.merge(first[["window", "step"]].drop_duplicates())])
+    run = ["subject", *CELL]
+    facts = table.groupby(run, as_index=False)[["epochs", "best_epoch"]].first()
+    facts["epoch_lowest_loss"] = facts.pop("best_epoch") + 1
+    found = scores.scores(table)[[*run, "precision", "sensitivity", "f1"]]
+    return facts.merge(found).sort_values(run, ignore_index=True)
+
+
 @plt.rc_context(STYLE)
-def draw_longer(curves, output, note):
+def draw_longer(curves, stem, output, note):
     """Validation loss and F1 by epoch, a column for each cell, a line for each participant.
 
     Parameters
     ----------
     curves : pandas.DataFrame
-        Learning curves of a study; a line marks the end of the protocol.
-    output, note : str
-        See `figures.save`; the stem is long_training.
+        Learning curves; a line marks the end of the protocol.
+    stem, output, note : str
+        See `figures.save`.
     """
     cells = curves.assign(epoch=curves["epoch"] + 1).groupby(CELL)
     size = dict(figsize=(TWO_COLUMNS, 100 * MM), sharex=True, sharey="row", squeeze=False)
@@ -185,7 +209,7 @@ def draw_longer(curves, output, note):
         upper.set(title="{}, W = {}, S = {}".format(*cell), ylabel="Validation loss")
         lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
     axes[0, 0].legend(title=None)
-    return save(figure, "long_training", output, note)
+    return save(figure, stem, output, note)
 
 
 def _while_all_train(curves):
