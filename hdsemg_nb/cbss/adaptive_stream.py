@@ -145,8 +145,10 @@ class AdaptiveStream:
 
     def _check_unit(self, chunk):
         """Refuse a signal that is small from its beginning: one that was not may rest later."""
+        if self._sized:
+            return
         recent = np.concatenate([self._recent(PIECE), chunk], axis=1)
-        if not self._sized and recent.shape[1] >= PIECE:
+        if recent.shape[1] >= PIECE:
             check_size(recent, self.adaptive.typical_)
             self._sized = bool(np.ptp(recent, axis=1).any())
 
