@@ -143,7 +143,7 @@ def draw_peers(units, peers, output, note):
             ax.grid(lw=0.3)
         row[1].set_xscale("log")
     handles, labels = axes[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=6)
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
     return save(figure, "honest_peers", output, note)
 
 
@@ -225,5 +225,5 @@ def draw_robustness(scores, output, note):
             ax.grid(axis="y", lw=0.3)
         row[0].set_title(data)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=6)
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
     return save(figure, "robustness", output, note)
