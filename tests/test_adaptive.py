@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hdsemg_nb import metrics, train
-from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream, MotorUnitFilter
+from hdsemg_nb.cbss import AdaptiveFilter, AdaptiveStream, MotorUnitFilter, adaptive_stream
 from hdsemg_nb.cbss.covariance import extended_covariance, lag_products
 from hdsemg_nb.cbss.moves import move_matrices
 from hdsemg_nb.cbss.strayed import strayed, together
@@ -305,3 +305,8 @@ def test_units_under_a_moved_grid_are_found(planted, half):
     assert adapted.lost.sum() == 0 and f1(planted, adapted.filter.decode(moved)).min() > 0.9
     half[0].grid_ = None
     assert half[0].adapt(moved).lost.sum() >= 2
+
+
+def test_each_process_makes_its_filters_in_a_thread_of_its_own():
+    beside = adaptive_stream._beside
+    assert beside(1) is beside(1) is not beside(2)  # a forked process has lost the thread

@@ -1,6 +1,8 @@
 """The adaptive motor-unit filter on a stream: it follows the signal while it decodes it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from os import getpid
 
 import numpy as np
 from scipy.linalg import cho_factor
@@ -16,6 +18,12 @@ PERIOD_S = 5.0  # between two adaptations
 DELAY_S = 0.5  # of the signal, from the end of a period to the filters that were made of it
 FLAT_S = 0.05  # a channel that does not change for so long is dead
 SOUND_S = 1.0  # and one that was dead is used again after so long, for a contact may flicker
+
+
+@cache
+def _beside(process):
+    """Makes filters while streams decode, in each process: a thread does not survive a fork."""
+    return ThreadPoolExecutor(1, "adaptation")
 
 
 class AdaptiveStream:
@@ -62,7 +70,6 @@ class AdaptiveStream:
         self._memory, self._period = round(MEMORY_S * fs), round(PERIOD_S * fs)
         self._flat, self._sound = round(FLAT_S * fs), round(SOUND_S * fs)
         self._delay = round(DELAY_S * fs)
-        self._beside = ThreadPoolExecutor(1, "adaptation")  # makes filters while it decodes
         self._filtered = max(0, adaptive.seen_ahead)
         self._ahead = self._filtered + self.detector.ahead
         self._before = adaptive.largest_lag + adaptive.n_lags + self.detector.before
@@ -207,7 +214,9 @@ class AdaptiveStream:
         if at == self._delay or died:
             self._take()
         if at == 0:
-            self._coming = self._beside.submit(self._learnt, recent.copy(), live, *self._known())
+            self._coming = _beside(getpid()).submit(
+                self._learnt, recent.copy(), live, *self._known()
+            )
         if died and self.n_samples >= self._period:
             self._take()
             recent, _ = self.adaptive.without_artefacts(recent, live)
