@@ -35,6 +35,8 @@ def test_a_missing_cell_leaves_open_what_agrees_and_not_what_contradicts():
     rows = table(w140s50=0.9)
     rows = rows[rows["cell"] != "ML-DCNN/140/10"]
     assert verdict(rows, "T4")[0] == verdict(rows, "T4, W = 140")[0] == "cannot be told"
+    printed = conditions.printed(conditions.findings(rows)).iloc[0]
+    assert printed["T4"] == "so far +0.40 (2/2)" and printed["T4, W = 140"] == "cannot be told"
     rows = table(w140s50=0.4).query("cell != 'ML-DCNN/140/10'")
     assert verdict(rows, "T4")[0] == "does not"
     assert np.isnan(verdict(rows, "T1")[1])

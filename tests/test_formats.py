@@ -237,6 +237,30 @@ def test_a_column_named_as_the_force_is_the_force_and_not_emg(tmp_path):
     assert read.force_name == "force (unit not told)"
 
 
+def test_what_is_not_called_emg_is_left_out_and_said(tmp_path):
+    rows = [",".join(f"{x:.9f}" for x in row) for row in np.transpose([*EMG, EMG[0]])]
+    (tmp_path / "a.csv").write_text("\n".join(["EMG 1,EMG reinforced,Trigger", *rows]))
+    with pytest.warns(UserWarning, match="columns .'Trigger'. are not called EMG: left out"):
+        read = load(tmp_path / "a.csv", fs=FS, unit="uV")
+    np.testing.assert_allclose(read.emg, EMG, rtol=1e-6)
+
+
+def test_times_may_be_rounded(tmp_path):
+    emg = np.tile(EMG, 10)
+    rows = [f"{k / FS:.4f},{a},{b}" for k, (a, b) in enumerate(emg.T)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,a,b", *rows]))
+    np.testing.assert_allclose(load(tmp_path / "a.csv", fs=FS, unit="uV").emg, emg, rtol=1e-6)
+
+
+def test_another_rate_and_another_grid_than_the_file_tells_are_said(tmp_path, recording):
+    np.savez(tmp_path / "a.npz", emg=EMG, fs=2000)
+    with pytest.raises(ValueError, match=r"a\.npz: holds fs = 2000 Hz, fs=.* was given"):
+        load_array(tmp_path / "a.npz", 2001, "uV")
+    save_mat(recording, tmp_path / "a.mat")
+    with pytest.warns(UserWarning, match="grid= over the one that the file tells"):
+        load(tmp_path / "a.mat", grid=recording.grid)
+
+
 @pytest.mark.parametrize(
     ("first", "head", "message"),
     [

@@ -256,3 +256,8 @@ def test_measure_takes_turns_and_leaves_the_warm_up_out(monkeypatch):
     table = latency.measure({"slow": slow, "quick": quick}, windows, 7, warm_up=2)
     assert "".join(name[0] for name in calls) == "s" * 7 + "q" * 7 + "s" * 4 + "q" * 4
     assert table["decoder"].value_counts().to_dict() == {"slow": 7, "quick": 7}
+
+
+def test_a_window_that_leaves_the_signal_is_refused(trained, two_units):
+    with pytest.raises(ValueError, match="windows from -20 to 0 leave the signal"):
+        trained.predict(two_units.emg, [-20])

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hdsemg_nb.motor_units import (
@@ -92,3 +93,12 @@ def test_motor_units_that_hardly_discharge_are_passed_over(with_force):
     assert len(suspicious_discharges(silent)) == 0
     with pytest.raises(ValueError, match="no motor units to fit a filter to: `decompose` it first"):
         motor_unit_table(replace(few, discharges=(), pnr=None))
+
+
+def test_an_unknown_action_is_refused(planted):
+    found = suspicious_discharges(planted)
+    row = dict(motor_unit=0, sample=5, action="Remove")
+    with pytest.raises(
+        ValueError, match="action .'Remove'. is unknown; choose remove, keep or add"
+    ):
+        corrected(planted, pd.concat([found, pd.DataFrame([row])]))

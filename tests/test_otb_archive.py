@@ -107,6 +107,9 @@ def test_otb_plus_force(tmp_path):
     both = load_otb_plus(otb_plus(tmp_path / "b.otb+", **more), grid=0)
     assert both.force_name == "force (% MVC)"
     np.testing.assert_allclose(both.force, done[:N], rtol=1e-6)
+    more["2.sip"] = done[: N // 2].tobytes()  # not held for the other half
+    with pytest.warns(UserWarning, match=f"the force has {N // 2} samples, .* left out"):
+        assert load_otb_plus(otb_plus(tmp_path / "d.otb+", **more), grid=0).force is None
     more["2.sip"] = b""
     target = load_otb_plus(otb_plus(tmp_path / "c.otb+", **more), grid=0)
     assert target.force_name == "target (% MVC)"

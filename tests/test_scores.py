@@ -65,6 +65,12 @@ def test_cells_without_runs_are_said_not_to_be_run_yet(by_hand):
     assert set(nothing["Recordings"]) == {0} and set(nothing["MVC (%)"]) == {10, 30, 50}
 
 
+def test_recordings_of_two_cohorts_are_not_mixed(monkeypatch, by_hand):
+    other = run("A", [GOOD], network="MT-DCNN", recording_digest="of another cohort")
+    with pytest.raises(ValueError, match="holds several recordings of A 10 % MVC: other cohorts"):
+        read(monkeypatch, by_hand, other)
+
+
 def test_all_intensities_are_compared_with_the_published_when_all_are_there(monkeypatch, by_hand):
     table = window_and_step.window_and_step(scores.scores(by_hand), "ML-DRSNet")
     assert cell(table, 20, 50, "f1")["published_mean"] == 0.85

@@ -146,6 +146,8 @@ def test_a_damaged_file_is_named_set_aside_and_simulated_again(
     monkeypatch.setattr(cohort, "simulate", lambda *_, setup: simulation)
     settings = dict(mvc=[10], seconds=5, seed=np.int64(0))
     recordings = synthetic_cohort(1, **settings, folder=tmp_path)
+    with pytest.raises(ValueError, match="n_subjects=0, .*: no recording; give at least one"):
+        synthetic_cohort(0, folder=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:left])
     with pytest.warns(UserWarning, match=rf"{path.stem}\.npz is damaged .*set aside"):

@@ -182,8 +182,8 @@ def printed(found):
     -------
     pandas.DataFrame
     """
-    verdict = found["verdict"].mask((found["of"] > 0) & found["missing"].ne(""), "so far")
-    verdict = verdict.mask(found["verdict"] == "does not", "does not")
+    agrees_so_far = (found["verdict"] == "cannot be told") & (found["of"] > 0)
+    verdict = found["verdict"].mask(agrees_so_far, "so far")
     text = [
         name + (f" {row.difference:+.2f} ({row.shows_in}/{row.of})" if row.of else "")
         for name, row in zip(verdict, found.itertuples(), strict=True)
