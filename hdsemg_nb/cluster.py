@@ -37,7 +37,7 @@ class Told:
     """
 
     def __init__(self, total, **_):
-        self.total = total
+        self.total, self.initial = total, 0
 
     def __enter__(self):
         return self
@@ -48,7 +48,8 @@ class Told:
     def update(self, n=1):
         """So many epochs more."""
         worker = get_worker()
-        worker.log_event(TOLD, (worker.get_current_task(), n / self.total, n > 1))
+        worker.log_event(TOLD, (worker.get_current_task(), n / self.total, self.initial > 0))
+        self.initial = 0
 
 
 @contextmanager

@@ -150,6 +150,7 @@ def training(model, emg, starts, targets, fold, run, progress=None):
     state = unfinished.Unfinished(name, parts, shuffle, device())
     history = state.take_up()
     if progress is not None and history:
+        progress.initial += len(history)  # tells nothing of the speed
         progress.update(len(history))
     while not _ended(history, lowest, run):
         epoch, began = len(history), perf_counter()

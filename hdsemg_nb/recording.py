@@ -67,8 +67,7 @@ class Grid:
 def rectangular_grid(rows=13, columns=5, ied_mm=8.0, empty=((0, 0),)):
     """Grid in row-major order without its empty positions.
 
-    The default is the paper's (Methods, "Experimental HD-sEMG dataset"): 64 electrodes, 13 x 5,
-    8 mm apart, one corner without.
+    The default is the paper's ("Experimental HD-sEMG dataset"): 13 x 5 but a corner, 8 mm apart.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ class Recording:
     Parameters
     ----------
     emg : array_like, shape (channels, samples)
-        Monopolar EMG in uV, kept as float32.
+        Monopolar EMG in uV, kept as float32, read-only.
     fs : float
         Sampling frequency in Hz.
     discharges : sequence of array_like of int
@@ -117,8 +116,7 @@ class Recording:
     mvc : float
         Contraction intensity in % of the maximal voluntary contraction; NaN where unknown.
     force : array_like, shape (samples,), optional
-        Force or torque beside the EMG, or its target where that alone was recorded; kept as
-        float32.
+        Force or torque beside the EMG, or its target where that alone was recorded; kept alike.
     force_name : str
         What `force` is, with its unit, for example "force (% MVC)": the label of its axis.
     interpolated : sequence of (int, sequence of int)
@@ -224,9 +222,8 @@ class Recording:
         """
         start, stop = round(start_s * self.fs), round(min(stop_s * self.fs, self.n_samples))
         if not 0 <= start < stop:
-            raise ValueError(
-                f"start_s={start_s}, stop_s={stop_s} must hold samples of the {self.duration:.2f} s"
-            )
+            rule = f"must hold samples of the {self.duration:.2f} s"
+            raise ValueError(f"start_s={start_s}, stop_s={stop_s} {rule}")
         kept = [d[(d >= start) & (d < stop)] - start for d in self.discharges]
         force = None if self.force is None else self.force[start:stop]
         return replace(self, emg=self.emg[:, start:stop], discharges=kept, force=force)
@@ -259,9 +256,8 @@ def discharge_times(times, name="discharges", n_samples=None, ordered=True):
     if times.size == 0:
         return np.empty(0, dtype=np.int64)
     if times.ndim != 1 or times.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{name} has shape {times.shape}, dtype {times.dtype}; expected times of a motor unit"
-        )
+        kind = f"shape {times.shape}, dtype {times.dtype}"
+        raise ValueError(f"{name} has {kind}; expected times of a motor unit")
     wrong = times[~np.isfinite(times) | (times != np.floor(times))]
     if len(wrong):
         raise ValueError(f"{name} holds {wrong[0]}, expected whole sample numbers (not seconds)")
@@ -281,11 +277,9 @@ def _checked_emg(emg):
         raise ValueError("emg is masked in places; interpolate them or drop the channels first")
     emg = np.asarray(emg)
     if emg.ndim != 2 or 0 in emg.shape or emg.dtype.kind not in "iuf":
-        raise ValueError(
-            f"emg has shape {emg.shape} and dtype {emg.dtype}, expected (channels, samples) in uV, "
-            "at least one of each; for a single channel pass emg[np.newaxis]"
-        )
-    emg = np.ascontiguousarray(emg, dtype=np.float32)
+        rule = "(channels, samples) in uV, at least one of each; of one channel emg[np.newaxis]"
+        raise ValueError(f"emg has shape {emg.shape} and dtype {emg.dtype}, expected {rule}")
+    emg = _kept(emg)
     if not np.isfinite(emg).all():
         channel, sample = np.argwhere(~np.isfinite(emg))[0]
         where = f"emg holds {emg[channel, sample]} at channel {channel}, sample {sample}"
@@ -296,6 +290,14 @@ def _checked_emg(emg):
     return emg
 
 
+def _kept(values):
+    """The values in float32, read-only; copied where their owner could go on writing."""
+    if values.dtype != np.float32 or values.flags.writeable or not values.flags.c_contiguous:
+        values = np.array(values, dtype=np.float32, order="C")
+    values.flags.writeable = False
+    return values
+
+
 def _checked_force(force, n_samples):
     if force is None:
         return None
@@ -303,7 +305,7 @@ def _checked_force(force, n_samples):
     if force.shape != (n_samples,) or force.dtype.kind not in "iuf" or not np.isfinite(force).all():
         rule = f"a finite number for each of the {n_samples} samples, or None"
         raise ValueError(f"force has shape {force.shape} and dtype {force.dtype}, expected {rule}")
-    return np.ascontiguousarray(force, dtype=np.float32)
+    return _kept(force)
 
 
 def _checked_pnr(pnr, n_units):

@@ -25,11 +25,6 @@ from hdsemg_nb.engine import in_bf16
 from hdsemg_nb.train import cross_validate_together
 
 FAILED = ".failed"  # suffix of the record of a failed run
-# settings that a decoder without gradient descent has no use for
-TRAINING = [
-    "epochs", "learning_rate", "weight_decay", "batch_size", "bf16", "whiten", "fit_offsets",
-    "patience",
-]  # fmt: skip
 DEFAULTS = {field.name: field.default for field in fields(Run)[3:]}  # without network, window, step
 
 
@@ -242,8 +237,7 @@ def _with_facts(table, content):
     """Table with the settings and facts of the run in every row."""
     run = Run(**content["run"])
     facts = {**asdict(run), **content["about"], "tested_folds": run.tested_folds or run.n_folds}
-    if not DECODERS[run.network].trained:
-        facts |= dict.fromkeys(TRAINING)
+    facts |= dict.fromkeys(DECODERS[run.network].unused)
     return table.assign(**{name: [value] * len(table) for name, value in facts.items()})
 
 
@@ -260,13 +254,18 @@ def save(table, path, note):
         What it is and how it was computed: the first line.
     """
     path = paths.PROJECT / path
-    settings = DEFAULTS if "tp" in table else {}  # of a table of counts
-    same = [n for n, default in settings.items() if n in table and _all_are(table[n], default)]
+    settings = _settings(table).items()
+    same = [n for n, default in settings if n in table and _all_are(table[n], default)]
     table = table.drop(columns=same)
     if "patience" in table:  # a whole number also beside runs that have none
         table = table.astype({"patience": "Int64"})
     paths.made(path.parent)
     tables.write(table, path, note)
+
+
+def _settings(table):
+    """Settings that a table leaves out where nothing differs in them; a table of `counts` alone."""
+    return DEFAULTS if {"run", "tp"} <= set(table) else {}
 
 
 def _refuse_incomplete(table, file):
@@ -308,8 +307,8 @@ def read(path):
     """
     file = paths.PROJECT / path if str(path).endswith(".csv") else paths.RESULTS / f"{path}.csv"
     table, _ = tables.load(file)
-    for name, default in DEFAULTS.items():
-        if "tp" in table and name not in table:  # a table of counts
+    for name, default in _settings(table).items():
+        if name not in table:
             table[name] = [default] * len(table)
     if "tested_folds" in table and "n_folds" in table:
         if "run" in table:

@@ -1,13 +1,13 @@
 """Studies: a question, the recordings and the runs that answer it (params/sweeps/*.yaml)."""
 
 from dataclasses import dataclass
-from inspect import signature
 from itertools import accumulate, combinations, pairwise, product, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from hdsemg_nb import params, paths
 from hdsemg_nb.datasets import load_recordings
+from hdsemg_nb.datasets.sources import SIMULATED
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.recordings import Recordings
 
@@ -130,7 +130,7 @@ def _blocks(content):
         params.refuse_unknown(setting, ["recordings", "change", "runs"], f"setting {name!r}")
         _refuse_other_kinds(setting, f" of setting {name!r}")
         recordings = content["recordings"] | setting.get("recordings", {})
-        known = signature(load_recordings).parameters
+        known = "source", "folder", *SIMULATED
         params.refuse_unknown(recordings, known, f"recordings of setting {name!r}")
         entries = enumerate(setting.get("runs", content.get("runs", [])))
         change = setting.get("change", {})

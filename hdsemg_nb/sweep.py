@@ -169,10 +169,8 @@ class _Bar(tqdm):
         """So much more of a task is done, by itself or by who does it again, now or before."""
         with self.get_lock():
             if key in self.at:
-                before = self.n
-                self._move(key, self.at[key][0] + share * self.at[key][1])
-                if taken_up:  # tells nothing of the speed
-                    self.initial += self.n - before
+                self._move(key, self.at[key][0] + share * self.at[key][1], taken_up)
+                if taken_up:
                     self.taken_up[key] = self.taken_up.get(key, 0) + share
 
     def finish(self, key, n_runs):
@@ -182,11 +180,13 @@ class _Bar(tqdm):
         self.done += n_runs
         self.set_description_str(f"{self.done}/{self.n_runs} runs")
 
-    def _move(self, key, to):
+    def _move(self, key, to, taken_up=False):
         before, n_windows = self.at[key]
         self.at[key] = min(round(to), n_windows), n_windows
-        self.update(self.at[key][0] - before)
-        self.bar_format = BAR + END if self.n > self.initial else BAR
+        moved = self.at[key][0] - before
+        self.initial += moved if taken_up else 0  # tells nothing of the speed
+        self.bar_format = BAR + END if self.n + moved > self.initial else BAR
+        self.update(moved)
 
 
 def _keep(group, future):

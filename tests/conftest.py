@@ -65,7 +65,7 @@ def exported(trained, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def decoder(exported):
-    return latency.Decoder(exported, "onnxruntime")
+    return latency.Decoder(exported)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hdsemg_nb import train
 from hdsemg_nb.cbss import AdaptiveStream
 from hdsemg_nb.chapters import adaptation, adaptation_tables, contractions, planted
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED
+from hdsemg_nb.decoders import ADAPTIVE, FILTER, STREAMED
 
 
 def test_scores_to_the_sample_leave_out_what_has_no_variability():
@@ -122,44 +122,6 @@ def test_a_tiring_muscle_is_followed(monkeypatch):
     table = adaptation.tiring(3.0)
     rates = table.pivot_table(index="minute", columns="contraction", values="roa_0.5_ms")
     assert len(rates) == 10 and rates.loc[4, "tiring"] < rates.loc[4, "steady"] - 0.2
-
-
-def of_recordings(**f1):
-    """Scores of decoders on recordings, one value each."""
-    names = {"plain": FILTER, "adaptive": ADAPTIVE, "windows": OURS, "ours": STREAMED}
-    return pd.DataFrame(
-        {"network": names[name], "subject": f"S{k}", "mvc": 30, "f1": value}
-        for name, values in f1.items()
-        for k, value in enumerate(values)
-    )
-
-
-def test_a_recording_more_than_a_point_below_the_better_filter_misses_the_bar():
-    for ours, verdict in (((0.895, 1.0), "met"), ((0.88, 1.0), "missed")):
-        scores = of_recordings(plain=(0.9, 0.2), adaptive=(0.5, 0.9), ours=ours)
-        table = adaptation_tables.beside_filters(scores, ["subject", "mvc"])
-        np.testing.assert_allclose(table["difference"], [ours[0] - 0.9, 0.1])
-        assert adaptation_tables._beside("a", table)["verdict"] == verdict
-
-
-def test_a_change_is_judged_by_the_participants():
-    same, some = np.linspace(0.5, 0.6, 8), np.where(np.arange(8) < 5, 0.01, -0.005)
-    for adaptive, verdict in ((same - some, "met"), (same + some, "missed"), (same, "missed")):
-        scores = of_recordings(adaptive=adaptive, windows=same - 0.1, ours=same)
-        (row,) = adaptation_tables._changes(scores.assign(kind="noise", level="5 dB"))
-        assert row["verdict"] == verdict and "ahead in 8 of 8, p = 0.008" in row["found"]
-
-
-def test_the_worst_minute_counts():
-    for least, verdict in ((0.895, "met"), (0.88, "missed")):
-        rates = {ADAPTIVE: (0.9, 0.9), STREAMED: (0.95, least)}
-        rows = [
-            {"minute": k, "decoder": name, "roa_0.5_ms": rate}
-            for name, both in rates.items()
-            for k, rate in enumerate(both)
-        ]
-        row = adaptation_tables._worst("a", pd.DataFrame(rows), ADAPTIVE)
-        assert row["verdict"] == verdict and row["found"].endswith("in the worst minute (1)")
 
 
 def test_planted_motor_units_are_drawn(monkeypatch):

@@ -124,5 +124,5 @@ def test_a_new_decoder_is_a_file_and_an_entry(planted, sweep_of, tmp_path, monke
     np.testing.assert_array_equal(table[counts.columns], counts)
     trained = train.fit(recording, run)
     latency.export(trained, tmp_path / "recurrent.onnx")
-    decoder = latency.Decoder(tmp_path / "recurrent.onnx", "onnxruntime")
+    decoder = latency.Decoder(tmp_path / "recurrent.onnx")
     assert decoder.probabilities(recording.emg[:, :20]).shape == (3,)

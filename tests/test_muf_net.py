@@ -111,7 +111,7 @@ def test_withstands_dead_channels_better_than_the_filter(planted):
     dead = planted.emg.copy()
     dead[:3] = 0
     f1 = {}
-    for run in (RUN, dataclasses.replace(RUN, network=FILTER)):
+    for run in (RUN, Run(FILTER, RUN.window, RUN.step, split=RUN.split)):
         fitted, starts, fold = first_fold(planted, run)
         labels = segment.run_labels(planted, run, starts, fitted.offsets)[fold.test]
         found = fitted.predict(dead, starts[fold.test]) >= 0.5

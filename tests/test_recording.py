@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -144,6 +145,16 @@ def test_crop_moves_discharges_with_the_signal():
     assert recording.crop(0.1, np.inf).n_samples == 100
     with pytest.raises(ValueError, match=r"start_s=3, stop_s=4 must hold samples of the 1\.10 s"):
         recording.crop(3, 4)
+
+
+def test_a_recording_is_not_the_memory_of_the_arrays_it_was_given():
+    emg, force = np.ones((2, 100), np.float32), np.ones(100, np.float32)
+    recording = Recording(emg, 100, force=force)
+    emg[:], force[:] = 0, 0
+    assert (recording.emg == 1).all() and (recording.force == 1).all()
+    with pytest.raises(ValueError, match="read-only"):
+        recording.emg[0] = 0
+    assert np.shares_memory(recording.emg, replace(recording, subject="S02").emg)
 
 
 def test_digest_tells_contents_apart():

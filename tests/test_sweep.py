@@ -291,7 +291,12 @@ def test_what_a_training_takes_up_tells_nothing_of_the_speed(capsys):
     with sweep._Bar(1000, 1) as bar:
         bar.begin("a", 1000)
         bar.hear("a", 0.9, True)
+        bar.refresh()
+        shown = capsys.readouterr().err
+        assert "90%" in shown and "? windows/s" in shown and "end" not in shown
         bar.hear("a", 0.05)
+        bar.refresh()
+        assert ", end" in capsys.readouterr().err
         assert bar.n == 950 and bar.n - bar.initial == 50 and bar.taken_up == {"a": 0.9}
 
 

@@ -46,14 +46,14 @@ def test_a_table_cut_short_is_named(folder):
 
 
 def test_settings_that_are_the_defaults_are_left_out_and_come_back(folder):
-    table = pd.DataFrame(
-        {"network": ["ML-DCNN"], "window": [20], "step": [10], "epochs": [100], "tp": [1]}
-    )
+    about = dict(run="a", recording_digest="b", subject="S01", mvc=30, network="ML-DCNN", window=20)
+    counts = dict(motor_unit=0, n_windows=9, tp=1, fp=0, fn=0)
+    table = pd.DataFrame([dict(**about, step=10, epochs=100, fold=k, **counts) for k in range(5)])
     results.save(table.assign(seed=1, split="shuffled", patience=None), "results/t.csv", "note")
     assert "epochs" not in (paths.PROJECT / "results/t.csv").read_text()
     read = results.read("results/t.csv")
-    assert read[["epochs", "seed", "split"]].values.tolist() == [[100, 1, "shuffled"]]
-    assert read["patience"].isna().all() and read["tested_folds"].tolist() == [5]
+    assert read[["epochs", "seed", "split"]].values.tolist() == 5 * [[100, 1, "shuffled"]]
+    assert read["patience"].isna().all() and read["tested_folds"].tolist() == 5 * [5]
 
 
 def test_a_study_read_and_saved_again_is_the_same_file(folder):

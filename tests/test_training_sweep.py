@@ -97,6 +97,8 @@ def test_trainings_that_are_begun_stand_beside_whole_ones(rows):
     assert set(table["subject"]) == {"S01"} and set(table["step"]) == {10}
     assert table["epochs"].tolist() == [100, 25, 100] and table["f1"][1] == 1
     assert table["epoch_lowest_loss"].tolist() == [3, 25, 3]
+    table = training_sweep.begun(rows, first)
+    assert table["epochs"].tolist() == 3 * table["subject"].nunique() * [100]
 
 
 def test_longer_trainings_are_drawn_by_cell(rows, monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ class Bar:
     """Stops what it shows before `last` epochs are over."""
 
     def __init__(self, last=None):
-        self.last, self.done, self.told = last, 0, 0
+        self.last, self.done, self.told, self.initial = last, 0, 0, 0
 
     def __call__(self, **_):
         return self

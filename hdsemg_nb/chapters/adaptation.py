@@ -268,10 +268,5 @@ def compute(asked):
         tables.write(PARTS[part](), paths.RESULTS / f"{stem}.csv", NOTES[stem], "%.4g")
 
 
-def load(part):
-    """Table results/adaptation_<part>.csv."""
-    return tables.load(paths.RESULTS / f"adaptation_{part}.csv")[0]
-
-
 if __name__ == "__main__":
     compute(sys.argv[1:])

@@ -228,7 +228,10 @@ def _draw(table, pairs, runs, about, key, metrics, **options):
         ax.set_xticks(range(len(networks)), names + "\n" + at, fontsize=4.8)
         _draw_brackets(ax, pairs.merge(cells[["metric", "mvc"]].iloc[:1]), networks.index, top)
 
-    key = key if len(pairs) else "no test: the networks lack cells"
+    if pairs.empty:
+        key = "no test: the networks lack cells"
+    elif not pairs["stars"].any():
+        key = "no pair differs significantly (exact p)"
     label, handles = "Window / step (samples)", [Line2D([], [], ls="", label=key)]
     return draw_panels(table, draw, metrics, xlabel=label, handles=handles, about=about, **options)
 

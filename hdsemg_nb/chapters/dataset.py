@@ -174,6 +174,12 @@ def example_probabilities(sample):
     return pd.DataFrame(result.predictions[shown], starts).reset_index()
 
 
+def examples(source, folder):
+    """Two recordings to look at, of the synthetic cohort short ones."""
+    short = dict(n_subjects=1, mvc=(10, 50), seconds=8.0) if source == "synthetic" else {}
+    return load_recordings(source, folder, **short)[:2]
+
+
 COMPUTED = {"cohort_features": features, "blind_separation": separation}  # files in results/
 COMMITTED = ("synthetic", "sample")  # data in them
 PARTICIPANTS = {"cohort_features": 16, "blind_separation": 3}  # synthetic ones

@@ -37,9 +37,9 @@ FEATURES = {
     "median_frequency": "Median frequency (Hz)",
     "channel_correlation": "Channel correlation",
     "discharge_rate": "Discharge rate (1/s)",
-    "interval_cov": "Interval CoV",
+    "interval_cov": "CoV of intervals",
     "width_ms": "MUAP width (ms)",
-    "common_share": "MUAP common share",
+    "common_share": "MUAP energy in all channels",
 }
 
 
@@ -327,7 +327,10 @@ def draw_features(table, output, note):
     """
     table = table.rename(columns=FEATURES).replace({"data": {"sample": "real"}})
     long = table.melt(["data", "mvc"], FEATURES.values(), "feature")
-    look = {"hue": "data", "palette": ["#3E8FC4", DISCHARGE, "k"][: table["data"].nunique()]}
+    colours = dict(zip(table["data"].unique(), ["#3E8FC4", DISCHARGE], strict=False)) | {
+        "real": "k"
+    }
+    look = {"hue": "data", "palette": [colours[name] for name in table["data"].unique()]}
     grid = {"col": "feature", "col_wrap": 4, "sharey": False, "native_scale": True}
     drawn = seaborn.catplot(
         long, x="mvc", y="value", kind="strip", size=3, jitter=False, alpha=0.5, **grid, **look

@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn
 
 from hdsemg_nb import metrics, stats
-from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS, MARKERS, draw_units
+from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS, KINDS, MARKERS, draw_units
 from hdsemg_nb.chapters.published import SETTINGS
 from hdsemg_nb.decoders import OURS
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
@@ -113,7 +113,7 @@ def draw_changes(scores, output, note):
         ax.set(
             ylim=(0, 1.03),
             title=f"{letter}  {kind}",
-            xlabel="",
+            xlabel=KINDS[kind],
             ylabel="F1 (mean over motor units)",
         )
         ax.grid(axis="y", lw=0.3)

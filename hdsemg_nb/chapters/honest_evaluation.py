@@ -71,7 +71,8 @@ def leakage(counts):
     ]
     table = table.drop(columns=["n_windows", "always_positive_f1_shuffled"])
     difference = table["f1_shuffled"] - table["f1_blocked"]
-    return table.assign(difference=difference, shared_percent=100 * np.array(shared))
+    table = table.assign(difference=difference, shared_percent=100 * np.array(shared))
+    return table.sort_values(["network", "window", "step"], kind="stable", ignore_index=True)
 
 
 def unit_scores(counts):

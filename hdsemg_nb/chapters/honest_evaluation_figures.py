@@ -38,7 +38,7 @@ KINDS = {  # of change, and the name of its axis
     "noise": "Noise (signal-to-noise ratio)",
     "dead channels": "Dead channels",
     "electrode shift": "Electrode shift",
-    "drift": "Drift (of 4 mm, in all)",
+    "drift": "Drift at the end (share of 4 mm)",
 }
 
 
@@ -74,7 +74,10 @@ def draw_leakage(table, output, note):
 
 def _run_name(row):
     trained = f", {row.epochs:.0f} epochs" if row.epochs > 0 else ""
-    return f"{row.network}, W {row.window}, S {row.step}{trained}" + ", whitened" * bool(row.whiten)
+    trained += ", whitened" * bool(row.whiten)
+    if row.tested_folds < row.n_folds:
+        trained += f", {row.tested_folds} of {row.n_folds} folds"
+    return f"{row.network}, W {row.window}, S {row.step}{trained}"
 
 
 @plt.rc_context(STYLE)
@@ -122,7 +125,10 @@ def draw_peers(units, peers, output, note):
     output, note : str
         See `save`.
     """
-    costs = {"mmac": "Multiply-accumulates (millions)", "lookahead_ms": "Look-ahead (ms)"}
+    costs = {
+        "mmac": "Multiply-accumulates (millions)",
+        "lookahead_ms": "Signal after the label's centre (ms)",
+    }
     names = peers["data"].unique()
     shape, size = (len(names), 1 + len(costs)), (TWO_COLUMNS, 52 * MM * len(names))
     figure, axes = plt.subplots(*shape, figsize=size, sharex="col", sharey=True, squeeze=False)

@@ -24,7 +24,7 @@ from hdsemg_nb.datasets import fetch_sample, simulate
 from hdsemg_nb.decoders import DECODERS, FILTER, Run, architecture
 from hdsemg_nb.decoders.network import FittedNetwork
 
-SETTINGS = paths.PARAMS / "sweeps" / "honest.yaml"
+SETTINGS = paths.PARAMS / "honest.yaml"
 DATA = ["data", "subject", "mvc"]
 LABELS, WINDOWED, TRUTH = "labels", "labels through windows", "truth"
 FILTER_TRAINS, SEPARATION = f"{FILTER}, to the sample", "blind source separation"
@@ -32,9 +32,12 @@ NARROW = "ML-DRSNet (narrow)"
 TOLERANCES_MS = (0.5, 1.0, 2.0)
 PIECE = ("subject", "mvc", "network", "decoder", "trained_at")  # what is computed at once
 LARGEST_LAG_MS = 60.0  # an action potential's centre comes up to so long after its discharge
-SHOWN = ["network", "window", "step", "split", "width", "decay", *results.TRAINING]
+SHOWN = [
+    "network", "window", "step", "split", "width", "decay", "epochs", "learning_rate",
+    "weight_decay", "batch_size", "bf16", "whiten", "fit_offsets", "patience",
+]  # fmt: skip
 CURVE_POINTS = 40  # of a precision-recall curve
-REDUCED = "reduced: fewer epochs than the paper, params/sweeps/honest.yaml"
+REDUCED = "reduced: fewer epochs than the paper, params/honest.yaml"
 NOTES = {  # first lines of the files in results/
     "honest_decoders": "Decoders, their settings and costs on each recording",
     "honest_units": "Counts of test windows and thresholds of each motor unit",
@@ -169,15 +172,15 @@ def evaluate(recording, run, versions, truth):
 
 def _facts(fitted, recording, seconds):
     """Settings and costs of a fitted decoder; look-ahead: see notebook 07."""
-    run, trained = fitted.run, DECODERS[fitted.run.network].trained
+    run, of = fitted.run, DECODERS[fitted.run.network]
     if isinstance(fitted, FittedNetwork):
         macs = architecture.n_macs(fitted.model, recording.n_channels, run.window)
         ahead = run.window // 2 + int(fitted.offsets.max())
     else:  # it sees each new sample once
         macs, ahead = fitted.n_macs * run.step, run.step // 2 + fitted.look_ahead
-    best = fitted.history.loc[fitted.history["val_f1"].idxmax(), "epoch"] if trained else np.nan
+    best = fitted.history.loc[fitted.history["val_f1"].idxmax(), "epoch"] if of.trained else np.nan
     return {
-        **{name: getattr(run, name) for name in SHOWN if trained or name not in results.TRAINING},
+        **{name: getattr(run, name) for name in SHOWN if name not in of.unused},
         "f1_epoch": best,
         "mmac": macs / 1e6,
         "lookahead_ms": 1000 * ahead / recording.fs,

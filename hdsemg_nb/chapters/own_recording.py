@@ -43,7 +43,8 @@ FILES = {
 CLOSE = 0.02  # rates of agreement that differ by less are alike
 LIMITS = (
     "This decoder belongs to these electrodes where they are now. It transfers to no other person, "
-    "muscle or session; after the grid was moved or lifted, record and train again."
+    "muscle or session. A slip by up to one electrode is followed by an adaptive decoder, as far "
+    "as simulations show; after the grid was taken off, record and train again."
 )
 
 
@@ -203,8 +204,8 @@ def train_and_export(recording, run, scores, folder):
     path, fitted = paths.made(folder) / f"decoder{form}", train.fit(recording, run, progress=True)
     if form is None:
         changed = "not exported: decodes in Python, and is fitted again in a second"
-    elif deviations := export(fitted, path):
-        changed = f"{100 * deviations['onnxruntime'].flipped_share:.2f} %"
+    elif deviation := export(fitted, path):
+        changed = f"{100 * deviation.flipped_share:.2f} %"
     for other in {".onnx", ".npz"} - {form}:  # of an earlier call: the card is not its own
         (folder / f"decoder{other}").unlink(missing_ok=True)
     card = {

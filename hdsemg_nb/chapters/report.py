@@ -5,7 +5,6 @@ project's own by default, and ends with an error when an item is missing or empt
 """
 
 import csv
-import html
 import sys
 
 import pandas as pd
@@ -35,7 +34,6 @@ NOT_YET = ("nothing to compare yet", "the published cells are not there")
 PARTLY = {True: "in part", False: "does not"}  # by whether any agrees
 TIMES = ("table_04", "table_11")  # the paper's are of an RTX 3090
 SUFFIXES = {"table": ("csv", "tex"), "figure": ("pdf", "png")}
-STYLE = "body{font:14px sans-serif;margin:2em}td,th{text-align:left;padding:.3em .8em}"
 
 
 def reproduction(output):
@@ -121,7 +119,7 @@ def _as_published(table):
 
 
 def write(output):
-    """Write the report as tables/reproduction_report.md and .html, with the trends if tested.
+    """Write the report as tables/reproduction_report.md, with the trends if tested.
 
     Parameters
     ----------
@@ -138,9 +136,8 @@ def write(output):
     if (folder / "trends.csv").exists():
         trends, note = tables.load(folder / "trends.csv")
         sections.append(("Trends", f"{TREND_RULE} {note}.", trends.astype(object).fillna("")))
-    for suffix, render in {"md": _markdown, "html": _html}.items():
-        text = "\n".join(render(*section) for section in sections)
-        paths.write_whole(folder / f"reproduction_report.{suffix}", text)
+    text = "\n".join(_markdown(*section) for section in sections)
+    paths.write_whole(folder / "reproduction_report.md", text)
     return items
 
 
@@ -151,14 +148,6 @@ def _markdown(title, text, table):
     rows = pd.concat([rule, table])
     rows = rows.to_csv(sep="|", index=False, quoting=csv.QUOTE_NONE, escapechar="\\")
     return f"# {title}\n\n{text}\n\n{rows}"
-
-
-def _html(title, text, table):
-    table = table.map(html.escape)
-    if "file" in table:
-        table["file"] = [f'<a href="../{file}">{file}</a>' for file in table["file"]]
-    head = f'<meta charset="utf-8"><style>{STYLE}</style><h1>{title}</h1><p>{html.escape(text)}</p>'
-    return f"{head}\n{table.to_html(index=False, escape=False, border=0)}\n"
 
 
 def main(arguments):

@@ -68,11 +68,13 @@ def _key(table):
     """Handles of the legend: the points, and what else the table holds."""
     if table["n"].any():
         n = span(table.loc[table["n"] > 0, "n"])
-        yield Line2D([], [], label=f"one recording (n = {n})", ms=2.5, **POINT)
+        number = ", below a bar: its n" if table.loc[table["n"] > 0, "n"].nunique() > 1 else ""
+        yield Line2D([], [], label=f"one recording (n = {n}{number})", ms=2.5, **POINT)
     if (table["width"] < 1).any():
         yield Patch(fc="0.6", ec="w", hatch=HATCH, lw=0, label="narrow stand-in")
     if table["published_mean"].notna().any():
-        yield Line2D([], [], label="published mean ± SD", **PUBLISHED)
+        there = " at the paper's best W / S" if "optimal" in set(table.get("setting", ())) else ""
+        yield Line2D([], [], label=f"published mean ± SD{there}", **PUBLISHED)
 
 
 def draw_bars(ax, cells, runs, x, hue, colours):

@@ -89,6 +89,7 @@ def stored_counts():
     """Counts of results/real_recording.csv that were tested on all folds, by `SETTINGS`."""
     table = results.read("real_recording")
     table = table[(table["tested_folds"] == table["n_folds"]) & table["setting"].isin(SETTINGS)]
+    table = table.sort_values(["network", "window", "step"], kind="stable")
     return table.sort_values("setting", key=lambda names: names.map(SETTINGS.index), kind="stable")
 
 

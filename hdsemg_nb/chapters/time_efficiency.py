@@ -248,11 +248,12 @@ def draw_latency(times, step, fs, output, note):
     left.set(xscale="log", ylim=(0, 1.1), title="a  Prediction")
     left.set(xlabel="Prediction time t (ms)", ylabel="Share of windows that take t or longer")
     right.axvline(DELAY_MS, color="#D55E00")
-    right.text(DELAY_MS, -0.6, "electromechanical delay from 70 ms ", ha="right", va="bottom",
-               fontsize=6, color="#D55E00")  # fmt: skip
+    shortest = f"shortest electromechanical delay in the paper, {DELAY_MS} ms "
+    how = dict(ha="right", va="bottom", fontsize=6, color="#D55E00")
+    right.text(DELAY_MS, -0.6, shortest, **how)
     right.set(yticks=range(len(groups)), ylim=(len(groups) - 0.4, -1.2), xlim=(0, None))
     right.set_yticklabels([f"{network}, W = {window}" for (network, window), _ in groups])
-    right.set(xlabel="Whole window + prediction (ms)", title="b  Total latency")
+    right.set(xlabel="Window (bar) + prediction (box) (ms)", title="b  Total latency")
     return save(figure, "latency", output, note)
 
 
@@ -319,7 +320,7 @@ def _faults(emg, fs, decoder):
     return {
         "dropped chunk": (before + after[1:], fs),
         "duplicated chunk": (before + after[:1] + after, fs),
-        "NaN": faulty(np.nan),
+        "samples that are no number": faulty(np.nan),
         "saturated channel": faulty(2 * decoder.largest_uv[CHANNEL]),
         "dead channel": faulty(0),
         "dead channels, an eighth of all": faulty(0, range(len(emg) // 8)),

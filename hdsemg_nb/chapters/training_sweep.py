@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.lines import Line2D
+from pandas import MultiIndex
 
 from hdsemg_nb import paths, results, studies, train
 from hdsemg_nb.chapters import scores
@@ -51,7 +52,7 @@ def coverage(runs):
     table = scores.shown(table[table["metric"] == "f1"])
     table = table.rename(columns={"step": "S", "window": "W"})
     wide = table.pivot_table(index=["mvc", "network", "W"], columns="S", values="n", aggfunc="sum")
-    return wide[wide.groupby(level="mvc").transform("sum").any(axis=1)]
+    return wide[wide.groupby(level="mvc").transform("sum").any(axis=1)].astype(int)
 
 
 def kept_epochs(rows):
@@ -68,7 +69,8 @@ def kept_epochs(rows):
         "width": means["width"], "f1_lowest_loss": f1[0], "f1_highest_f1": f1[1],
     })  # fmt: skip
     cells = table.groupby(CELL, sort=False)
-    return scores.shown(cells.mean().assign(n=cells.size()).reset_index()).drop(columns="width")
+    means = scores.shown(cells.mean().assign(n=cells.size()).reset_index())
+    return means.drop(columns="width").sort_values("network", kind="stable", ignore_index=True)
 
 
 def longest_wait(curves):
@@ -163,7 +165,7 @@ def longer(rows, long):
 
 
 def begun(rows, first):
-    """Trainings that ended early beside the protocol's of other networks, same cells and subjects.
+    """Trainings that are begun, or whole where they are, beside the protocol's of other networks.
 
     Parameters
     ----------
@@ -174,12 +176,16 @@ def begun(rows, first):
     Returns
     -------
     pandas.DataFrame
-        One row per subject, network, window and step: epochs, epoch_lowest_loss (counted from 1),
-        precision, sensitivity, f1.
+        One row per subject, network, window and step, of the recordings and cells that the network
+        of `first` has, at its intensities: epochs, epoch_lowest_loss (counted from 1), precision, sensitivity, f1.
     """
-    same = rows[rows["recording_digest"].isin(first["recording_digest"])]
-    table = pd.concat([first, same.merge(first[["window", "step"]].drop_duplicates())])
     run = ["subject", *CELL]
+    whole = rows[rows["mvc"].isin(first["mvc"])]
+    whole = whole.merge(first[["window", "step"]].drop_duplicates())
+    names, is_whole = set(first["network"]), MultiIndex.from_frame(whole[run])
+    table = pd.concat([first[~MultiIndex.from_frame(first[run]).isin(is_whole)], whole])
+    has = table.loc[table["network"].isin(names), "recording_digest"]
+    table = table[table["recording_digest"].isin(has)]
     facts = table.groupby(run, as_index=False)[["epochs", "best_epoch"]].first()
     facts["epoch_lowest_loss"] = facts.pop("best_epoch") + 1
     found = scores.scores(table)[[*run, "precision", "sensitivity", "f1"]]
@@ -193,19 +199,20 @@ def draw_longer(curves, stem, output, note):
     Parameters
     ----------
     curves : pandas.DataFrame
-        Learning curves; a line marks the end of the protocol.
+        Learning curves; a line marks the end of the protocol where they reach it.
     stem, output, note : str
         See `figures.save`.
     """
     cells = curves.assign(epoch=curves["epoch"] + 1).groupby(CELL)
-    size = dict(figsize=(TWO_COLUMNS, 100 * MM), sharex=True, sharey="row", squeeze=False)
+    size = dict(figsize=(TWO_COLUMNS, 100 * MM), sharex=True, squeeze=False)
     figure, axes = plt.subplots(2, len(cells), **size)
     subjects = dict(style="subject", style_order=sorted(curves["subject"].unique()))
     for (cell, some), (upper, lower) in zip(cells, axes.T, strict=True):
         lines = dict(data=some, x="epoch", color=NETWORK_COLOURS[cell[0]], **subjects)
         for ax, y in ((upper, "val_loss"), (lower, "val_f1")):
             sns.lineplot(y=y, **lines, errorbar=None, legend=ax is axes[0, 0], ax=ax)
-            ax.axvline(DEFAULTS["epochs"], color="k", lw=0.6, ls=":")
+            if curves["epoch"].max() >= DEFAULTS["epochs"]:
+                ax.axvline(DEFAULTS["epochs"], color="k", lw=0.6, ls=":")
         upper.set(title="{}, W = {}, S = {}".format(*cell), ylabel="Validation loss")
         lower.set(xlabel="Epoch", ylabel="F1 of the validation windows", ylim=(0, 1))
     axes[0, 0].legend(title=None)

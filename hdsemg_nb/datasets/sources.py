@@ -1,15 +1,15 @@
 """The recordings an analysis is run on, by name."""
 
-from hdsemg_nb import paths
+from hdsemg_nb import params, paths
 from hdsemg_nb.datasets.hug2021 import load_hug2021
 from hdsemg_nb.datasets.sample import fetch_sample
 from hdsemg_nb.datasets.synthetic import Setup, synthetic_cohort
 from hdsemg_nb.recordings import Recordings
 
+SIMULATED = ("n_subjects", "mvc", "seconds", "seed", "setup")
 
-def load_recordings(
-    source, folder="", n_subjects=3, mvc=(10, 30, 50), seconds=60.0, seed=0, setup=None
-):
+
+def load_recordings(source, folder="", **simulated):
     """Recordings of a source.
 
     Parameters
@@ -18,10 +18,9 @@ def load_recordings(
         `synthetic_cohort`, `load_hug2021`, or the one recording of `fetch_sample`.
     folder : str
         Of the Hug et al. 2021 files; a relative one counts from the project root.
-    n_subjects, mvc, seconds, seed
-        Of the synthetic cohort; the other sources are read whole.
-    setup : dict, optional
-        Of the synthetic cohort: what differs from the defaults of `synthetic.Setup`.
+    **simulated
+        Of the synthetic cohort, a name in `SIMULATED`; the other sources are read whole. `setup` is
+        a dict of what differs from the defaults of `synthetic.Setup`.
 
     Returns
     -------
@@ -30,14 +29,20 @@ def load_recordings(
     Raises
     ------
     ValueError
-        When the source is not known, or no folder is given for "hug2021".
+        When the source is not known, no folder is given for "hug2021", or what is given does not
+        belong to the source.
     """
+    if source not in ("synthetic", "hug2021", "sample"):
+        raise ValueError(f"source={source!r} must be 'synthetic', 'hug2021' or 'sample'")
+    if folder and source != "hug2021":
+        raise ValueError(f"folder={folder!r} belongs to source='hug2021', not to {source!r}")
     if source == "synthetic":
-        return synthetic_cohort(n_subjects, mvc, seconds, seed, setup=_setup(setup or {}))
+        params.refuse_unknown(simulated, SIMULATED, "the synthetic cohort")
+        return synthetic_cohort(**simulated | {"setup": _setup(simulated.get("setup") or {})})
+    if simulated:
+        raise ValueError(f"{simulated}: {source!r} is read whole, leave them out")
     if source == "sample":
         return Recordings([fetch_sample])
-    if source != "hug2021":
-        raise ValueError(f"source={source!r} must be 'synthetic', 'hug2021' or 'sample'")
     if not folder:
         raise ValueError("folder='' must name the folder of the Hug files: see load_hug2021")
     return load_hug2021(paths.PROJECT / folder)

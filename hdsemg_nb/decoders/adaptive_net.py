@@ -106,9 +106,9 @@ class AdaptiveNet(AdaptiveDecoder):
     training signal with noise of several levels, filtered as the adaptive filter would for that
     noise. The weights of the lowest validation loss are kept, and the outputs moved so that the
     threshold is that of the highest F1 on the validation candidates, if discharges are among them.
-    Of `Run` it uses epochs, learning_rate, weight_decay, decay, threshold and seed.
     """
 
+    unused = ("batch_size", "bf16", "whiten", "fit_offsets", "patience")
     trained = True
 
     @classmethod

@@ -61,8 +61,8 @@ class FittedDecoder:
             warnings.warn(said, stacklevel=2)
         found, lost = self.found(emg)
         if lost:
-            units = ", ".join(map(str, lost))
-            said = f"lost, silent or not found in this signal for sure: motor units {units}"
+            units = f"motor unit{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"
+            said = f"to be checked, silent or not found in this signal for sure: {units}"
             warnings.warn(said, stacklevel=2)
         return replace(recording, discharges=found, pnr=None)
 

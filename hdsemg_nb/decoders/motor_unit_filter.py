@@ -60,6 +60,10 @@ class FilterDecoder:
     """`cbss.MotorUnitFilter`, fitted to the samples of the training windows."""
 
     own = ()
+    unused = (
+        *("epochs", "learning_rate", "weight_decay", "batch_size", "bf16", "whiten", "fit_offsets"),
+        *("patience", "decay"),
+    )
     trained = False
     kind, fitted = MotorUnitFilter, FittedFilter
 

@@ -92,12 +92,13 @@ class Run:
             object.__setattr__(self, field.name, value)
         decoder = kind(self.network)
         decoder.check(self)
-        for name, (fine, rule) in self._rules(decoder.own).items():
+        for name, (fine, rule) in self._rules(decoder.own, decoder.unused).items():
             if not fine:
                 raise ValueError(f"{name}={getattr(self, name)!r}: {rule}")
 
-    def _rules(self, own):
+    def _rules(self, own, unused):
         of_another = f"a setting of another decoder than {self.network}: leave it out"
+        no_use = f"{self.network} has no use for it: leave it out"
         return {
             "window": (self.window >= 1, "at least 1 sample"),
             "step": (self.step >= 1, "at least 1 sample"),
@@ -131,6 +132,7 @@ class Run:
             "seed": (self.seed >= 0, "0 or more"),
             "width": ("width" in own or self.width == 1, of_another),
             "without": ("without" in own or not self.without, of_another),
+            **{name: (name not in self.settings(), no_use) for name in unused},
         }
 
     def settings(self):

@@ -1,7 +1,7 @@
 """The decoder in real time: exported, fed with a stream of samples, and timed."""
 # ruff: noqa: F401
 
-from hdsemg_nb.latency.decoder import Decoder, engines
+from hdsemg_nb.latency.decoder import Decoder
 from hdsemg_nb.latency.export import ending, export, load_decoder
 from hdsemg_nb.latency.stream import Stream
 from hdsemg_nb.latency.streamed import SampleStream, StreamedDecoder

@@ -1,7 +1,6 @@
-"""An exported network, loaded and run by ONNX Runtime or OpenVINO."""
+"""An exported network, loaded and run by ONNX Runtime."""
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +16,12 @@ from hdsemg_nb.latency.stream import Stream
 
 KEY = "hdsemg_nb"  # of the metadata in the file
 INPUT, OUTPUT = "emg_uv", "probability"
-PRECISIONS = ("fp32", "bf16", "int8")
+PRECISIONS = ("fp32", "int8")
 FACTS = (
-    *("network", "window", "step", "span", "threshold", "precision"),
+    *("network", "window", "step", "span", "threshold"),
     *("fs", "channels", "interpolated", "motor_units", "offsets"),
 )
 LEVELS = ("mean_uv", "largest_uv", "typical_uv")
-
-
-def engines():
-    """Installed engines: "onnxruntime", and "openvino" with the extra of that name."""
-    return [name for name in ENGINES if find_spec(name)]
 
 
 class Decoder(FittedDecoder):
@@ -36,8 +30,6 @@ class Decoder(FittedDecoder):
     Parameters
     ----------
     path : str or pathlib.Path
-    engine : {"onnxruntime", "openvino"}
-        Which one is faster depends on the network and the processor.
     threads : int, optional
         Default: as many as torch uses.
 
@@ -59,7 +51,6 @@ class Decoder(FittedDecoder):
         looked ahead beyond half the window.
     threshold : float
         Probability from which a window counts as a discharge.
-    precision : str
     mean_uv : numpy.ndarray, shape (channels, 1)
         Mean of each channel in training.
     largest_uv : numpy.ndarray, shape (channels,)
@@ -70,27 +61,23 @@ class Decoder(FittedDecoder):
     Raises
     ------
     ValueError
-        When the file is damaged or was not written by this version of `export`, or the engine is
-        not installed.
+        When the file is damaged or was not written by this version of `export`.
     """
 
-    def __init__(self, path, engine="onnxruntime", threads=None):
-        if engine not in engines():
-            raise ValueError(f"engine={engine!r} is not installed or unknown; there is {engines()}")
+    def __init__(self, path, threads=None):
         content = Path(path).read_bytes()
         facts = _metadata(content, path)
         for name in FACTS:
             setattr(self, name, facts[name])
         mean, *levels = (np.array(facts[name], dtype=np.float32) for name in LEVELS)
         self.mean_uv, (self.largest_uv, self.typical_uv) = mean[:, None], levels
-        self.engine, self.threads = engine, threads or torch.get_num_threads()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
         try:
-            self._run = ENGINES[engine](content, self.precision, self.threads)
-        except Exception as error:  # each engine has its own
-            raise ValueError(
-                f"{path}: {engine} cannot load it ({error}); if it is damaged, export the network "
-                "again"
-            ) from error
+            self._session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        except Exception as error:  # it has many of its own
+            why = f"ONNX Runtime cannot load it ({error}); if it is damaged, export the network"
+            raise ValueError(f"{path}: {why} again") from error
 
     def probabilities(self, window):
         """Probability of a discharge of each motor unit in one window.
@@ -115,7 +102,7 @@ class Decoder(FittedDecoder):
                 f"window has shape {window.shape}, expected {(len(self.channels), self.window)}: "
                 "(channels, samples), in uV"
             )
-        return self._run(window[None])[0]
+        return self._session.run(None, {INPUT: window[None]})[0][0]
 
     def predict(self, emg, starts):
         """Probability of a discharge in each window, shape (windows, motor units).
@@ -155,32 +142,3 @@ def _metadata(content, path):
             f"its metadata lack {', '.join(missing)}; export the network again"
         )
     return facts
-
-
-def _onnxruntime(content, precision, threads):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {INPUT: batch})[0]
-
-
-def _openvino(content, precision, threads):
-    import openvino  # optional
-
-    core = openvino.Core()
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else "bf16",  # not what is int8
-    }
-    request = core.compile_model(core.read_model(content), "CPU", settings).create_infer_request()
-    output = request.get_output_tensor(0).data
-
-    def run(batch):
-        request.infer([batch], share_inputs=True)
-        return output.copy()
-
-    return run
-
-
-ENGINES = {"onnxruntime": _onnxruntime, "openvino": _openvino}

@@ -21,10 +21,11 @@ from hdsemg_nb.decoders.mt_dcnn import BranchLinear
 from hdsemg_nb.decoders.network import Network
 from hdsemg_nb.decoders.registry import kind
 from hdsemg_nb.engine import predict
-from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder, engines
+from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder
 from hdsemg_nb.latency.streamed import StreamedDecoder
 
 MOST_FLIPPED = 0.005  # share of labels; an export that flips more is refused
+CALIBRATION = 200  # training windows that set the ranges of "int8"
 MOST_COMPARED = 5000  # validation windows that tell it, evenly spaced where there are more
 
 
@@ -32,7 +33,6 @@ class Deviation(NamedTuple):
     """How far an export is from torch in float32, on validation windows."""
 
     largest: float  # difference of a probability
-    mean: float
     flipped: int  # labels that change at the threshold
     labels: int
     positive: int  # labels that are discharges: few of them can flip if there are few
@@ -43,7 +43,7 @@ class Deviation(NamedTuple):
         return self.flipped / self.labels
 
 
-def export(fitted, path, precision="fp32", calibration=200, force=False):
+def export(fitted, path, precision="fp32", force=False):
     """Write a trained decoder as one file, if it decodes like the decoder itself.
 
     An adaptive decoder goes to an .npz file as it is (`StreamedDecoder.save`), a network to an ONNX
@@ -57,48 +57,47 @@ def export(fitted, path, precision="fp32", calibration=200, force=False):
     fitted : decoders.network.FittedNetwork, or an adaptive decoder
         Of `train.fit`.
     path : str or pathlib.Path
-    precision : {"fp32", "bf16", "int8"}
-        "bf16": the weights are stored in float32 and the engine is asked to compute in bfloat16;
-        ONNX Runtime cannot on a CPU and computes in float32. "int8": the convolutions in 8 bits
-        with one scale per output channel, the rest as in "bf16", the output layer among it: it
-        costs next to nothing and its rounding flips most labels. Ranges are the smallest and
-        largest values over the calibration windows.
-    calibration : int
-        Number of training windows, evenly spaced, that set the ranges of "int8".
+    precision : {"fp32", "int8"}
+        "int8": the convolutions in 8 bits with one scale per output channel, the rest in float32,
+        the output layer among it: it costs next to nothing and its rounding flips most labels.
+        Ranges are the smallest and largest values over 200 windows of the training, evenly spaced.
     force : bool
         Write the file even when it flips more than 0.5 % of the labels.
 
     Returns
     -------
-    dict of str to Deviation
-        One for each installed engine; none for an adaptive decoder.
+    Deviation
+        None for an adaptive decoder.
 
     Raises
     ------
     ValueError
-        When it is neither, for an unknown precision or no calibration window, or when the
-        export flips more than 0.5 % of the labels of the validation windows; then nothing is
-        written.
+        When it is neither, for an unknown precision, or when the export flips more than 0.5 % of
+        the labels of the validation windows; then nothing is written.
     FileNotFoundError
         When the folder of the file is not there.
     """
-    _check(fitted, Path(path), precision, calibration)
+    _check(fitted, Path(path), precision)
     if fitted.run.network in FOLLOWING:
         StreamedDecoder(fitted).save(path)
-        return {}
+        return None
     graph = _graph(fitted)
     if precision == "int8":
-        windows = fitted.windows("train")
-        graph = _quantised(graph, _evenly(windows, calibration))
+        graph = _quantised(graph, _evenly(fitted.windows("train"), CALIBRATION))
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft.onnx"
-        content = _with_metadata(graph, _facts(fitted, precision))
+        content = _with_metadata(graph, _facts(fitted))
         draft.write_bytes(content)
-        deviations = {name: _deviation(fitted, Decoder(draft, name)) for name in engines()}
-    if not force:
-        _refuse_flips(deviations, path, precision)
+        deviation = _deviation(fitted, Decoder(draft))
+    if not (force or deviation.flipped_share <= MOST_FLIPPED):
+        raise ValueError(
+            f"{path}, {precision}: {deviation.flipped} of {deviation.labels} labels flipped "
+            f"({deviation.flipped_share:.2%}), largest deviation of a probability "
+            f"{deviation.largest:.1e}. More than {MOST_FLIPPED:.1%} flipped: not written. Use a "
+            "higher precision, or force=True"
+        )
     paths.write_whole(Path(path), content)
-    return deviations
+    return deviation
 
 
 def ending(network):
@@ -132,7 +131,7 @@ def load_decoder(path, threads=None):
     return Decoder(path, threads=threads) if is_network else StreamedDecoder.read(path)
 
 
-def _check(fitted, path, precision, calibration):
+def _check(fitted, path, precision):
     name = fitted.run.network
     if ending(name) is None:
         raise ValueError(
@@ -144,8 +143,6 @@ def _check(fitted, path, precision, calibration):
         raise ValueError(f"precision={precision!r}: leave it out for {name}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")
-    if calibration < 1:
-        raise ValueError(f"calibration={calibration}: at least 1 window")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not there: make the folder for {path.name}")
 
@@ -166,7 +163,7 @@ class _FromMicrovolts(nn.Module):
 def _as_convolution(linear):
     """A `BranchLinear` for one window, as a grouped convolution.
 
-    The engines multiply grouped convolutions in 8 bits, but not batches of matrices: MT-DCNN at
+    ONNX Runtime multiplies grouped convolutions in 8 bits, but not batches of matrices: MT-DCNN at
     W = 140 reads a quarter of the bytes.
     """
     branches, n_in, n_out = linear.weight.shape
@@ -228,7 +225,7 @@ def _evenly(windows, number):
     return windows[np.unique(np.linspace(0, len(windows) - 1, number).astype(int))]
 
 
-def _facts(fitted, precision):
+def _facts(fitted):
     run, mean, windows = fitted.run, fitted.normalisation.mean[:, 0], fitted.windows("train")
     lowest, highest = windows.min(axis=2), windows.max(axis=2)  # (windows, channels)
     largest = np.maximum(highest.max(axis=0) - mean, mean - lowest.min(axis=0))
@@ -241,7 +238,6 @@ def _facts(fitted, precision):
         "motor_units": [f"motor unit {k}" for k in range(len(fitted.offsets))],
         "offsets": fitted.offsets.tolist(),
         **dict(zip(LEVELS, (x.tolist() for x in (mean, largest, typical)), strict=True)),
-        "precision": precision,
     }
 
 
@@ -260,22 +256,10 @@ def _deviation(fitted, decoder):
     flipped = positive != (found >= decoder.threshold)
     return Deviation(
         float(difference.max()),
-        float(difference.mean()),
         int(flipped.sum()),
         flipped.size,
         int(positive.sum()),
     )
-
-
-def _refuse_flips(deviations, path, precision):
-    for engine, d in deviations.items():
-        if not d.flipped_share <= MOST_FLIPPED:
-            raise ValueError(
-                f"{path}, {precision}, {engine}: {d.flipped} of {d.labels} labels flipped "
-                f"({d.flipped_share:.2%}), largest deviation of a probability {d.largest:.1e}. "
-                f"More than {MOST_FLIPPED:.1%} flipped: not written. Use a higher precision or "
-                "more calibration windows, or force=True"
-            )
 
 
 @contextmanager

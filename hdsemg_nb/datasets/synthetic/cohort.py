@@ -23,7 +23,9 @@ from hdsemg_nb.recording import Recording, rectangular_grid
 from hdsemg_nb.recordings import Recordings
 
 
-def synthetic_cohort(n_subjects, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=None, setup=COHORT):
+def synthetic_cohort(
+    n_subjects=3, mvc=(10, 30, 50), seconds=60.0, seed=0, folder=None, setup=COHORT
+):
     """Synthetic recordings of several participants, simulated on first use, two at a time.
 
     More than one to simulate starts processes: a script (not a notebook) then has to do its work
