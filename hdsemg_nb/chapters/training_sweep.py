@@ -177,7 +177,8 @@ def begun(rows, first):
     -------
     pandas.DataFrame
         One row per subject, network, window and step, of the recordings and cells that the network
-        of `first` has, at its intensities: epochs, epoch_lowest_loss (counted from 1), precision, sensitivity, f1.
+        of `first` has, at its intensities: epochs, epoch_lowest_loss (counted from 1), precision,
+        sensitivity, f1.
     """
     run = ["subject", *CELL]
     whole = rows[rows["mvc"].isin(first["mvc"])]
