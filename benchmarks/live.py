@@ -17,7 +17,7 @@ from benchmarks import save
 from benchmarks.inference import versions
 from hdsemg_nb import latency, live, train
 from hdsemg_nb.datasets import fetch_sample
-from hdsemg_nb.decoders import OURS, STREAMED, Run
+from hdsemg_nb.decoders import DECODERS, OURS, STREAMED, Run
 from hdsemg_nb.live.lsl import pylsl
 from hdsemg_nb.live.view import DISCHARGES
 from hdsemg_nb.recording import Grid
@@ -164,7 +164,7 @@ def measure(n_channels, run, minutes=MINUTES):
     cell = {"channels": n_channels, "fs": one.fs, "minutes": minutes, "chunk": CHUNK}
     cell |= {"network": run.network, "window": run.window, "step": run.step}
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"decoder{latency.ending(run.network)}"
+        file = Path(folder) / f"decoder{DECODERS[run.network].ending}"
         latency.export(train.fit(one, run), file)
         log, decoder = Path(folder) / "log", latency.load_decoder(file, threads=1)
         found = loop(one, file, minutes, log)

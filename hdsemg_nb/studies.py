@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from hdsemg_nb import params, paths
 from hdsemg_nb.datasets import load_recordings
+from hdsemg_nb.datasets.files import Recordings
 from hdsemg_nb.datasets.sources import SIMULATED
 from hdsemg_nb.decoders import Run
-from hdsemg_nb.recordings import Recordings
 
 KINDS = {  # of what stands in a study and in its settings
     "note": str, "recordings": dict, "results": str, "curves": str,
@@ -59,7 +59,7 @@ class Study:
 
         Returns
         -------
-        recordings.Recordings
+        datasets.files.Recordings
         list of range
             Their numbers, for each block.
         """

@@ -38,7 +38,7 @@ def carry_out(recordings, works, folder, workers=0, scheduler="", known=None, mi
     Parameters
     ----------
     recordings : sequence of recording.Recording
-        For example `recordings.Recordings`. Read here, one at a time, and sent to a worker with
+        For example `datasets.files.Recordings`. Read here, one at a time, and sent to a worker with
         each run: the workers need no access to the files.
     works : list of works.Work
         Computed in this order.

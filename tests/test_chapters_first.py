@@ -60,12 +60,12 @@ def test_scores_of_the_real_recording(folder):
     assert (
         best.loc[FILTER, "f1"] == study.query("setting == @FILTER & split == 'blocked'")["f1"].max()
     )
-    units = start_here.unit_scores(stored)
+    units = metrics.score_table(stored, [*start_here.RUN, "motor_unit"])
     means = units.groupby(start_here.RUN, sort=False, dropna=False)["f1"].mean()
     assert means.tolist() == pytest.approx(study["f1"].tolist())
-    start_here.draw_scores(units, "out", "note")
+    start_here.draw_scores(stored, "out", "note")
     first = (folder / "sample_scores.png").read_bytes()
-    start_here.draw_scores(units, "out", "note")
+    start_here.draw_scores(stored, "out", "note")
     assert first == (folder / "sample_scores.png").read_bytes()
     assert start_here.ablation()["f1"].idxmax() == start_here.ablation().index[-1]
 

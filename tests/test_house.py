@@ -16,7 +16,7 @@ from hdsemg_nb.train import cross_validate
 
 PACKAGE = paths.PROJECT / "hdsemg_nb"
 FIRST = (
-    "recording recordings datasets segment label_noise normalisation signal_check motor_units "
+    "recording datasets segment label_noise normalisation signal_check motor_units "
     "metrics discharges stats params paths tables"
 )
 SECOND = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hdsemg_nb.datasets.files import Recordings
 from hdsemg_nb.recording import Grid, Recording, discharge_times, rectangular_grid
-from hdsemg_nb.recordings import Recordings
 
 EMG = np.ones((2, 100))
 

@@ -8,7 +8,7 @@ import pytest
 from test_live_session import chunks, played, trains
 
 from hdsemg_nb import latency, train
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, STREAMED, Run
+from hdsemg_nb.decoders import ADAPTIVE, DECODERS, FILTER, STREAMED, Run
 from hdsemg_nb.live.session import Event, Rates
 from hdsemg_nb.signal_check import repair
 
@@ -189,7 +189,7 @@ def test_what_was_interpolated_in_training_is_interpolated_for_the_decoder(
     assert [t.tolist() for t in decoder.decode_recording(raw).discharges] == expected
     if network == FILTER:
         return
-    path = tmp_path / f"decoder{latency.ending(network)}"
+    path = tmp_path / f"decoder{DECODERS[network].ending}"
     latency.export(decoder, path)
     decoder = latency.load_decoder(path)
     expected = [times.tolist() for times in decoder.decode(repaired.emg)]

@@ -22,8 +22,8 @@ from distributed import LocalCluster
 
 from hdsemg_nb import cluster, metrics, paths, results, segment, studies, sweep, tables, works
 from hdsemg_nb.datasets import fetch_sample
+from hdsemg_nb.datasets.files import Recordings
 from hdsemg_nb.decoders import FILTER, OURS, Run
-from hdsemg_nb.recordings import Recordings
 from hdsemg_nb.train import cross_validate
 
 RUN = Run("ML-DCNN", 20, 20, epochs=1, tested_folds=1)

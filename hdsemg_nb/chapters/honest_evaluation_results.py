@@ -104,7 +104,7 @@ def _runs(settings, part):
 def _fit(recording, run, fold):
     """The decoder with the weights of the highest validation F1, if it has several."""
     fitted = train.fit(recording, run, fold)
-    return fitted.of_highest_f1() if DECODERS[run.network].trained else fitted
+    return fitted.of_highest_f1()
 
 
 def compute_decoders(settings):

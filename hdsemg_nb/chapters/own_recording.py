@@ -12,8 +12,17 @@ import pandas as pd
 
 from hdsemg_nb import cbss, datasets, discharges, metrics, paths, segment, train
 from hdsemg_nb.chapters.honest_evaluation_results import compare_trains
-from hdsemg_nb.decoders import ADAPTIVE, FILTER, OURS, STREAMED, Run, adaptive_net, muf_net
-from hdsemg_nb.latency import ending, export, load_decoder
+from hdsemg_nb.decoders import (
+    ADAPTIVE,
+    DECODERS,
+    FILTER,
+    OURS,
+    STREAMED,
+    Run,
+    adaptive_net,
+    muf_net,
+)
+from hdsemg_nb.latency import export, load_decoder
 from hdsemg_nb.motor_units import fittable, with_units
 
 RUNS = {  # blocked folds: nothing of the training is in the test
@@ -200,7 +209,8 @@ def train_and_export(recording, run, scores, folder):
         Read back from the file; the filter as trained, which is not exported, as it was fitted.
     card : pandas.DataFrame
     """
-    began, form, changed = perf_counter(), ending(run.network), "none: it is stored as it is"
+    began, form = perf_counter(), DECODERS[run.network].ending
+    changed = "none: it is stored as it is"
     path, fitted = paths.made(folder) / f"decoder{form}", train.fit(recording, run, progress=True)
     if form is None:
         changed = "not exported: decodes in Python, and is fitted again in a second"

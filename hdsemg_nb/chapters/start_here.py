@@ -93,11 +93,6 @@ def stored_counts():
     return table.sort_values("setting", key=lambda names: names.map(SETTINGS.index), kind="stable")
 
 
-def unit_scores(counts):
-    """Scores of every run and motor unit, over its folds."""
-    return metrics.score_table(counts, [*RUN, "motor_unit"])
-
-
 def best_blocked(scores):
     """Of each setting the run with the highest F1 on blocked folds."""
     blocked = scores[scores["split"] == "blocked"].sort_values("f1", kind="stable")
@@ -150,13 +145,13 @@ def draw_decoded(trained, fs, output, note):
 
 
 @plt.rc_context(STYLE)
-def draw_scores(units, output, note):
+def draw_scores(stored, output, note):
     """F1 of each decoder under both splits: every motor unit, their mean, and always positive.
 
     Parameters
     ----------
-    units : pandas.DataFrame
-        From `unit_scores`.
+    stored : pandas.DataFrame
+        Of `stored_counts`.
     output, note : str
         See `figures.save`; the stem is sample_scores.
 
@@ -164,6 +159,7 @@ def draw_scores(units, output, note):
     -------
     IPython.display.Image
     """
+    units = metrics.score_table(stored, [*RUN, "motor_unit"])
     names = units["network"] + ", W = " + units["window"].astype(str)
     units = units.assign(run=names + ", S = " + units["step"].astype(str))
     groups = list(units.groupby("setting", sort=False))

@@ -1,8 +1,12 @@
-"""What every reader of files does: name the file in a fault, pick a grid, a unit, a force."""
+"""What every reader of files does: name the file in a fault, pick a grid, a unit, a force.
+
+And several recordings, read one at a time.
+"""
 
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from contextlib import contextmanager
 from itertools import count
 from numbers import Integral, Real
@@ -13,6 +17,27 @@ import numpy as np
 _MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "mv": 1e3, "v": 1e6}
 _MICROVOLTS |= {"nanovolt": 1e-3, "microvolt": 1.0, "millivolt": 1e3, "volt": 1e6}
 _MEASURED = r"acquired data|performed|^path\b|(?<!in)(?<!en)force|torque|load ?cell"
+
+
+class Recordings(Sequence):
+    """Recordings that are read when they are asked for, one at a time, and not kept.
+
+    Parameters
+    ----------
+    loaders : iterable of callable
+        Each returns a `Recording` when called without arguments; picklable where the recordings
+        are sent to other processes.
+    """
+
+    def __init__(self, loaders):
+        self.loaders = list(loaders)
+
+    def __len__(self):
+        return len(self.loaders)
+
+    def __getitem__(self, index):
+        chosen = self.loaders[index]
+        return Recordings(chosen) if isinstance(index, slice) else chosen()
 
 
 @contextmanager

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from hdsemg_nb.datasets.files import force_fields, naming
+from hdsemg_nb.datasets.files import Recordings, force_fields, naming
 from hdsemg_nb.datasets.matfile import cells, number, numbers, read_mat, require, zero_based
 from hdsemg_nb.recording import Grid, Recording
-from hdsemg_nb.recordings import Recordings
 
 IED_MM = {(13, 5): 8.0, (8, 4): 10.0}  # the paper's two grids (Methods), for files without IED
 _PLACE = re.compile(r"(S(\d+))/.+_(\d+)_([A-Za-z]+)\.mat")
@@ -38,7 +37,7 @@ def load_hug2021(folder, muscle="GM", exclude=("S14", "S15")):
 
     Returns
     -------
-    recordings.Recordings
+    datasets.files.Recordings
         By participant and intensity.
 
     Raises

@@ -1,10 +1,10 @@
 """The recordings an analysis is run on, by name."""
 
 from hdsemg_nb import params, paths
+from hdsemg_nb.datasets.files import Recordings
 from hdsemg_nb.datasets.hug2021 import load_hug2021
 from hdsemg_nb.datasets.sample import fetch_sample
 from hdsemg_nb.datasets.synthetic import Setup, synthetic_cohort
-from hdsemg_nb.recordings import Recordings
 
 SIMULATED = ("n_subjects", "mvc", "seconds", "seed", "setup")
 
@@ -24,7 +24,7 @@ def load_recordings(source, folder="", **simulated):
 
     Returns
     -------
-    recordings.Recordings
+    datasets.files.Recordings
 
     Raises
     ------

@@ -5,7 +5,6 @@ from hdsemg_nb.decoders.registry import (
     ADAPTIVE,
     DECODERS,
     FILTER,
-    FOLLOWING,
     LINEAR,
     NETWORKS,
     OURS,

@@ -33,4 +33,5 @@ class AdaptiveDecoder(FilterDecoder):
     windows among it, and to no label.
     """
 
+    ending = ".npz"
     kind, fitted = AdaptiveFilter, FittedAdaptiveFilter

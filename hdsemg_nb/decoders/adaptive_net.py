@@ -36,10 +36,6 @@ class FittedAdaptiveNet(FittedAdaptiveFilter):
 
     detector: PeakDetector
 
-    def of_highest_f1(self):
-        """Itself: the weights of the lowest validation loss are the only ones."""
-        return self
-
     def predict(self, emg, starts):
         """Probability of a discharge in each window, shape (windows, motor units).
 

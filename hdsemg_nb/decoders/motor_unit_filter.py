@@ -64,6 +64,7 @@ class FilterDecoder:
         *("epochs", "learning_rate", "weight_decay", "batch_size", "bf16", "whiten", "fit_offsets"),
         *("patience", "decay"),
     )
+    ending = None  # of the file it is exported to
     trained = False
     kind, fitted = MotorUnitFilter, FittedFilter
 

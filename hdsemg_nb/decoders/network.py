@@ -93,6 +93,7 @@ class Network(nn.Module):
     min_window = 1
     own = ()  # settings of Run that this decoder alone has
     unused = ()  # settings of Run that it has no use for
+    ending = ".onnx"  # of the file it is exported to
     trained = True  # by gradient descent, so that epochs, learning rate ... mean something
     compiled_on_gpu = False  # its `features` are compiled there, see `engine`
 

@@ -29,7 +29,6 @@ DECODERS = {
     STREAMED: AdaptiveNet,
 }
 
-FOLLOWING = (ADAPTIVE, STREAMED)  # the signal, without labels
 NETWORKS = tuple(name for name, one in DECODERS.items() if issubclass(one, Network))  # of windows
 
 

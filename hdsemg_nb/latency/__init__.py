@@ -2,7 +2,7 @@
 # ruff: noqa: F401
 
 from hdsemg_nb.latency.decoder import Decoder
-from hdsemg_nb.latency.export import ending, export, load_decoder
+from hdsemg_nb.latency.export import export, load_decoder
 from hdsemg_nb.latency.stream import Stream
 from hdsemg_nb.latency.streamed import SampleStream, StreamedDecoder
 from hdsemg_nb.latency.timing import eager, measure, replay

@@ -16,10 +16,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from torch import nn
 
 from hdsemg_nb import paths
-from hdsemg_nb.decoders import FOLLOWING, NETWORKS
+from hdsemg_nb.decoders import DECODERS
 from hdsemg_nb.decoders.mt_dcnn import BranchLinear
-from hdsemg_nb.decoders.network import Network
-from hdsemg_nb.decoders.registry import kind
 from hdsemg_nb.engine import predict
 from hdsemg_nb.latency.decoder import INPUT, KEY, LEVELS, OUTPUT, PRECISIONS, Decoder
 from hdsemg_nb.latency.streamed import StreamedDecoder
@@ -78,7 +76,7 @@ def export(fitted, path, precision="fp32", force=False):
         When the folder of the file is not there.
     """
     _check(fitted, Path(path), precision)
-    if fitted.run.network in FOLLOWING:
+    if Path(path).suffix == ".npz":
         StreamedDecoder(fitted).save(path)
         return None
     graph = _graph(fitted)
@@ -98,13 +96,6 @@ def export(fitted, path, precision="fp32", force=False):
         )
     paths.write_whole(Path(path), content)
     return deviation
-
-
-def ending(network):
-    """Ending of the file that a decoder of this name is exported to; None: it cannot be."""
-    if network in FOLLOWING:
-        return ".npz"
-    return ".onnx" if issubclass(kind(network), Network) else None
 
 
 def load_decoder(path, threads=None):
@@ -133,13 +124,13 @@ def load_decoder(path, threads=None):
 
 def _check(fitted, path, precision):
     name = fitted.run.network
-    if ending(name) is None:
-        raise ValueError(
-            f"{name} cannot be exported: `pickle` saves it; choose one of {(*NETWORKS, *FOLLOWING)}"
-        )
-    if path.suffix != ending(name):
-        raise ValueError(f"{path}: {name} is exported to a file *{ending(name)}")
-    if name in FOLLOWING and precision != "fp32":
+    ending = DECODERS[name].ending
+    if ending is None:
+        others = [name for name, one in DECODERS.items() if one.ending]
+        raise ValueError(f"{name} cannot be exported: `pickle` saves it; choose one of {others}")
+    if path.suffix != ending:
+        raise ValueError(f"{path}: {name} is exported to a file *{ending}")
+    if ending == ".npz" and precision != "fp32":
         raise ValueError(f"precision={precision!r}: leave it out for {name}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; choose one of {PRECISIONS}")

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hdsemg_nb import cbss, latency, paths, train
-from hdsemg_nb.decoders import FOLLOWING, OURS, STREAMED, Run, adaptive_net, muf_net
+from hdsemg_nb.decoders import DECODERS, OURS, STREAMED, Run, adaptive_net, muf_net
 from hdsemg_nb.live.lsl import Input, Source
 from hdsemg_nb.live.session import stamp_jitter
 from hdsemg_nb.recording import Recording
@@ -115,7 +115,7 @@ def calibrate(recording, to, progress=True):
         When there are more than `MOST_FOLLOWED` channels for a decoder that follows the signal.
     """
     run = prepared(to)  # before minutes of work
-    if run.network in FOLLOWING and recording.n_channels > MOST_FOLLOWED:
+    if DECODERS[run.network].ending == ".npz" and recording.n_channels > MOST_FOLLOWED:
         late = f"{recording.n_channels} channels: new filters may not be ready in time"
         warnings.warn(f"{late}; *.onnx trains MUF-Net, which keeps its filters", stacklevel=2)
     found = cbss.decompose(recording, progress=progress)

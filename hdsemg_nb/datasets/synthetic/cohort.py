@@ -15,12 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from hdsemg_nb import cbss, paths
-from hdsemg_nb.datasets.files import set_aside
+from hdsemg_nb.datasets.files import Recordings, set_aside
 from hdsemg_nb.datasets.synthetic import muscle, potentials, simulation
 from hdsemg_nb.datasets.synthetic.muscle import FS
 from hdsemg_nb.datasets.synthetic.simulation import COHORT, MUSCLE, simulate
 from hdsemg_nb.recording import Recording, rectangular_grid
-from hdsemg_nb.recordings import Recordings
 
 
 def synthetic_cohort(
@@ -45,7 +44,7 @@ def synthetic_cohort(
 
     Returns
     -------
-    recordings.Recordings
+    datasets.files.Recordings
         By participant, then by intensity.
     """
     folder = Path(folder or paths.DATA / "synthetic")
