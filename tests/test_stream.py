@@ -293,6 +293,6 @@ def test_windows_come_again_ten_seconds_after_the_clock_last_jumped(jumps, decod
 
 def test_replay_in_real_time(decoder, two_units):
     short = two_units.crop(0, 0.5)
-    rows = latency.replay(decoder, short, chunk=40, real_time=True)
+    rows = latency.replay(decoder, short, chunk=40)
     assert rows["start"].tolist() == segment.window_starts(1024, 20, 10).tolist()
     assert 0 < rows["decided_ms"].median() < 100 and (rows["problem"] == "").all()

@@ -71,8 +71,8 @@ def measure(calls, windows, n_windows=1000, warm_up=20):
     return pd.DataFrame(rows, columns=["decoder", "ms"])
 
 
-def replay(decoder, recording, chunk, real_time=False):
-    """Play a recording to a stream in chunks, as an amplifier sends it.
+def replay(decoder, recording, chunk):
+    """Play a recording to a stream in chunks and in real time, as an amplifier sends it.
 
     Parameters
     ----------
@@ -80,8 +80,6 @@ def replay(decoder, recording, chunk, real_time=False):
     recording : recording.Recording
     chunk : int
         Samples that come together: 20 to 40 are 10 to 20 ms at 2048 Hz.
-    real_time : bool
-        Wait for each chunk as long as an amplifier would take; else as fast as possible.
 
     Returns
     -------
@@ -93,10 +91,8 @@ def replay(decoder, recording, chunk, real_time=False):
     began = perf_counter()
     for first in range(0, recording.n_samples, chunk):
         samples = recording.emg[:, first : first + chunk]
-        arrival = perf_counter()
-        if real_time:
-            arrival = began + (first + samples.shape[1]) / recording.fs
-            sleep(max(0, arrival - perf_counter()))
-        for d in stream.push(samples, first, arrival if real_time else None):
+        arrival = began + (first + samples.shape[1]) / recording.fs
+        sleep(max(0, arrival - perf_counter()))
+        for d in stream.push(samples, first, arrival):
             rows.append((d.start, 1000 * (d.time - arrival), int(d.spikes.sum()), d.problem))
     return pd.DataFrame(rows, columns=["start", "decided_ms", "spikes", "problem"])
