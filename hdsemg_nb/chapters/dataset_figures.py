@@ -39,7 +39,7 @@ FEATURES = {
     "discharge_rate": "Discharge rate (1/s)",
     "interval_cov": "CoV of intervals",
     "width_ms": "MUAP width (ms)",
-    "common_share": "MUAP energy in all channels",
+    "common_share": "Common MUAP energy",
 }
 
 

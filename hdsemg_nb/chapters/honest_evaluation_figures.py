@@ -54,7 +54,7 @@ def draw_leakage(table, output, note):
     always = dict(color=COLOURS[ALWAYS_POSITIVE], marker="|", label=ALWAYS_POSITIVE)
     ax.scatter(table["always_positive_f1"], rows, 60, **always)
     beside = dict(va="center", ha="right", transform=ax.get_yaxis_transform())
-    columns = {1.08: ("shared", "{0.shared_percent:.0f} %"), 1.17: ("diff.", "{0.difference:+.2f}")}
+    columns = {1.08: ("shared", "{0.shared_percent:.0f} %"), 1.19: ("diff.", "{0.difference:+.2f}")}
     for x, (head, text) in columns.items():
         for y, row in enumerate(table.itertuples()):
             ax.text(x, y, text.format(row), **beside)
@@ -62,8 +62,8 @@ def draw_leakage(table, output, note):
     ax.set_yticks(rows, [_run_name(row) for row in table.itertuples()])
     ax.set(xlim=(-0.02, 1.02), ylim=(len(table) - 0.4, -0.6))
     ax.set_xlabel(
-        "F1 (right: share of the shuffled test windows with samples in training; "
-        "F1 shuffled - blocked)"
+        "F1 (right: share of the shuffled test windows with samples\n"
+        "in training; F1 shuffled - blocked)"
     )
     ax.grid(axis="x", lw=0.3)
     legend = figure.legend(loc="outside upper left", ncols=3)

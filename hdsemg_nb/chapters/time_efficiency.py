@@ -248,7 +248,7 @@ def draw_latency(times, step, fs, output, note):
     left.set(xscale="log", ylim=(0, 1.1), title="a  Prediction")
     left.set(xlabel="Prediction time t (ms)", ylabel="Share of windows that take t or longer")
     right.axvline(DELAY_MS, color="#D55E00")
-    shortest = f"shortest electromechanical delay in the paper, {DELAY_MS} ms "
+    shortest = f"shortest electromechanical delay, {DELAY_MS} ms "
     how = dict(ha="right", va="bottom", fontsize=6, color="#D55E00")
     right.text(DELAY_MS, -0.6, shortest, **how)
     right.set(yticks=range(len(groups)), ylim=(len(groups) - 0.4, -1.2), xlim=(0, None))

@@ -52,7 +52,7 @@ def coverage(runs):
     table = scores.shown(table[table["metric"] == "f1"])
     table = table.rename(columns={"step": "S", "window": "W"})
     wide = table.pivot_table(index=["mvc", "network", "W"], columns="S", values="n", aggfunc="sum")
-    return wide[wide.groupby(level="mvc").transform("sum").any(axis=1)].astype(int)
+    return wide[wide.groupby(level="mvc").transform("sum").any(axis=1)].fillna(0).astype(int)
 
 
 def kept_epochs(rows):
@@ -70,7 +70,7 @@ def kept_epochs(rows):
     })  # fmt: skip
     cells = table.groupby(CELL, sort=False)
     means = scores.shown(cells.mean().assign(n=cells.size()).reset_index())
-    return means.drop(columns="width").sort_values("network", kind="stable", ignore_index=True)
+    return means.drop(columns="width").sort_values(CELL, ignore_index=True)
 
 
 def longest_wait(curves):
