@@ -300,6 +300,18 @@ def test_what_a_training_takes_up_tells_nothing_of_the_speed(capsys):
         assert bar.n == 950 and bar.n - bar.initial == 50 and bar.taken_up == {"a": 0.9}
 
 
+def test_a_worker_tells_what_was_done_before_apart(monkeypatch):
+    events = []
+    log = lambda topic, event: events.append((topic, *event))  # noqa: E731
+    worker = SimpleNamespace(log_event=log, get_current_task=lambda: "key")
+    monkeypatch.setattr(cluster, "get_worker", lambda: worker)
+    with cluster.Told(total=4) as told:
+        told.initial += 1  # as `engine.training` does, of one epoch
+        told.update(1)
+        told.update()
+    assert events == [(cluster.TOLD, "key", 0.25, True), (cluster.TOLD, "key", 0.25, False)]
+
+
 SCRIPT = """
 import sys
 from pathlib import Path

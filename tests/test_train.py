@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hdsemg_nb import engine, metrics, segment, train
-from hdsemg_nb.decoders import FILTER, Run, build_model
+from hdsemg_nb.decoders import FILTER, STREAMED, Run, build_model
 from hdsemg_nb.discharges import refractory
 from hdsemg_nb.normalisation import Normalisation, fit_normalisation
 from hdsemg_nb.train import cross_validate
@@ -258,6 +258,8 @@ def test_no_motor_unit_is_refused(planted):
         (dict(train_seconds=float("inf")), "train_seconds=inf: above 0 s, or none for all"),
         (dict(seed=-1), "seed=-1: 0 or more"),
         (dict(network="MUF-Net", window=40, fit_offsets=True), "fit_offsets=True: leave it out"),
+        (dict(network=STREAMED, batch_size=32), f"batch_size=32: {STREAMED} has no use for it"),
+        (dict(network=FILTER), f"epochs=.*: {FILTER} has no use for it: leave it out"),
     ],
 )
 def test_impossible_runs_are_refused(changes, match):

@@ -70,6 +70,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_bit(planted, network, settin
     rest = Bar()
     again = result(recording, run, rest)
     assert rest.done == run.epochs and rest.told == run.epochs - 1  # two epochs at once
+    assert rest.initial == 2  # they tell nothing of the speed
     assert torch.equal(*(torch.tensor(x.predictions[x.labels.any(1)]) for x in (whole, again)))
     assert again.counts.equals(whole.counts)
     assert again.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))

@@ -60,7 +60,7 @@ class Run:
     Raises
     ------
     ValueError
-        For a value that cannot be right.
+        For a value that cannot be right, or a setting that the decoder has no use for.
     """
 
     network: str
