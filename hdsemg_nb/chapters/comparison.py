@@ -15,13 +15,13 @@ from hdsemg_nb.chapters import published, scores
 from hdsemg_nb.chapters.published import NOT_GIVEN
 from hdsemg_nb.chapters.score_figures import draw_bars, draw_panels
 from hdsemg_nb.chapters.scores import (
+    CELL,
     GRID,
     INTENSITIES,
     LABELS,
     METRICS,
     NOT_RUN,
     RECORDING,
-    SETTINGS,
 )
 from hdsemg_nb.decoders import PAPER_NETWORKS
 from hdsemg_nb.figures import NETWORK_COLOURS
@@ -69,7 +69,7 @@ def best_settings(runs, validation):
             about = (f1.mean(), f1.std(), len(f1), len(means), widest["width"].iloc[0])
         rows.append((setting, network, *cell, *published.BEST_SETTINGS[network], *about))
     columns = ["published_window", "published_step", "f1", "sd", "n", "cells", "width"]
-    return pd.DataFrame(rows, columns=["setting", *SETTINGS, *columns])
+    return pd.DataFrame(rows, columns=["setting", *CELL, *columns])
 
 
 def shortest_settings():
@@ -79,7 +79,7 @@ def shortest_settings():
     """
     cell = published.SHORTEST
     rows = [("shortest", network, *cell, *cell) for network in PAPER_NETWORKS]
-    return pd.DataFrame(rows, columns=["setting", *SETTINGS, "published_window", "published_step"])
+    return pd.DataFrame(rows, columns=["setting", *CELL, "published_window", "published_step"])
 
 
 def compare(runs, settings, by_intensity=False):
@@ -101,8 +101,8 @@ def compare(runs, settings, by_intensity=False):
         published_step: what the published values were found with. A best setting has a difference
         from the published where every network was chosen among all cells.
     """
-    columns = ["setting", *SETTINGS, "published_window", "published_step"]
-    table = settings[columns].merge(scores.summary(runs, by_intensity), on=SETTINGS)
+    columns = ["setting", *CELL, "published_window", "published_step"]
+    table = settings[columns].merge(scores.summary(runs, by_intensity), on=CELL)
     order = ["setting", "mvc"] if by_intensity else ["setting"]
     table = table.sort_values(order, kind="stable", ignore_index=True)
     theirs = table.assign(window=table["published_window"], step=table["published_step"])
@@ -147,7 +147,7 @@ def compare_pairs(runs, settings, by_intensity=False):
         compared, a best one was chosen among fewer cells than the paper had, or not all the paper's
         intensities are there. No row without two networks.
     """
-    chosen = _chosen_alike(settings)[["setting", *SETTINGS]].merge(runs[runs["width"] == 1])
+    chosen = _chosen_alike(settings)[["setting", *CELL]].merge(runs[runs["width"] == 1])
     kinds = ["participants"] if by_intensity else ["recordings", "participants"]
     groups = chosen.assign(of=chosen["mvc"] if by_intensity else "all")
     tables = [

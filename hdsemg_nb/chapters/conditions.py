@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from hdsemg_nb import metrics, paths, results, studies
-from hdsemg_nb.chapters.published import SETTINGS
+from hdsemg_nb.chapters.published import CELL
 from hdsemg_nb.figures import DISCHARGE, MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save
 
 REFERENCE = "reference"
@@ -51,9 +51,9 @@ def read():
     cells = {(run.network, run.window, run.step) for one in study.blocks for run in one.runs}
     rows = results.read("protocol")
     rows = rows[(rows["mvc"] == study.recordings["mvc"]) & (rows["fold"] == 0)]
-    rows = rows[[cell in cells for cell in rows[SETTINGS].itertuples(index=False, name=None)]]
+    rows = rows[[cell in cells for cell in rows[CELL].itertuples(index=False, name=None)]]
     rows = rows[(rows["width"] < 1) == (rows["network"] == "ML-DRSNet")]
-    rows = rows.drop_duplicates([*SETTINGS, "subject", "motor_unit"])
+    rows = rows.drop_duplicates([*CELL, "subject", "motor_unit"])
     shared = rows[rows["step"] == 10].assign(setting=EQUAL_STEPS)
     return pd.concat([rows.assign(setting=REFERENCE), shared, results.read("conditions")])
 
@@ -73,7 +73,7 @@ def scores(rows):
         sensitivity, always_positive_f1 (macro), and truth_f1 (against the true discharges, where
         the labels have errors).
     """
-    by, kept = ["setting", *SETTINGS, "subject"], ["f1", "precision", "sensitivity"]
+    by, kept = ["setting", *CELL, "subject"], ["f1", "precision", "sensitivity"]
     found = metrics.score_table(rows, by)
     truth = _scored(rows, by, "truth_")[[*by, "f1"]].rename(columns={"f1": "truth_f1"})
     table = found[[*by, *kept, "always_positive_f1"]].merge(truth, "left", by)
@@ -82,9 +82,9 @@ def scores(rows):
     pooled = pooled.rename(columns=lambda name: name.removesuffix("_micro")).assign(setting=POOLED)
     best = _scored(rows[rows["setting"] == REFERENCE], by, "f1_").assign(setting=BEST_F1)
     table = pd.concat([table, pooled, best[[*by, *kept]]], ignore_index=True)
-    there = table.groupby(["setting", *SETTINGS])["subject"].transform("nunique")
+    there = table.groupby(["setting", *CELL])["subject"].transform("nunique")
     table = table[there == table["subject"].nunique()].reset_index(drop=True)
-    return table.assign(cell=["/".join(map(str, each)) for each in table[SETTINGS].to_numpy()])
+    return table.assign(cell=["/".join(map(str, each)) for each in table[CELL].to_numpy()])
 
 
 def _scored(rows, by, prefix):
@@ -116,7 +116,7 @@ def means(table):
         One row per setting and cell: setting, network, window, step, n, f1, truth_f1, precision,
         sensitivity, always_positive_f1.
     """
-    by = ["setting", *SETTINGS]
+    by = ["setting", *CELL]
     values = ["f1", "truth_f1", "precision", "sensitivity", "always_positive_f1"]
     grouped = table.groupby(by)
     found = grouped[values].mean().assign(n=grouped.size()).reset_index()
@@ -211,7 +211,7 @@ def label_share(table):
     by = ["cell", "subject"]
     clean = table[table["setting"] == REFERENCE].set_index(by)["f1"].rename("reference_f1")
     noisy = table.dropna(subset="truth_f1").join(clean, on=by)
-    grouped = noisy.groupby(["setting", *SETTINGS])
+    grouped = noisy.groupby(["setting", *CELL])
     found = grouped[["f1", "truth_f1", "reference_f1"]].mean().assign(n=grouped.size())
     found = found.assign(error=1 - found["f1"]).reset_index()
     share = 100 * (found["truth_f1"] - found["f1"]) / found["error"]

@@ -6,13 +6,13 @@ import seaborn
 
 from hdsemg_nb import metrics, stats
 from hdsemg_nb.chapters.honest_evaluation_figures import COLOURS, KINDS, MARKERS, draw_units
-from hdsemg_nb.chapters.published import SETTINGS
+from hdsemg_nb.chapters.published import CELL
 from hdsemg_nb.decoders import OURS
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 from hdsemg_nb.robustness import AS_RECORDED
 
 # settings besides these that must be equal for more signal to be all that differs
-ALIKE = [*SETTINGS, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
+ALIKE = [*CELL, "split", "tested_folds", "learning_rate", "whiten", "fit_offsets"]
 
 
 def paired(scores, by, ours=OURS):
@@ -84,9 +84,9 @@ def training_seconds(counts, recording_seconds):
     whole = counts[~short & (counts["without"] == "")]
     whole = whole.merge(counts.loc[short, ALIKE].drop_duplicates())
     whole = whole.assign(train_seconds=round(recording_seconds * 3 / 5, 1))
-    by = [*SETTINGS, "train_seconds", "subject", "mvc"]
+    by = [*CELL, "train_seconds", "subject", "mvc"]
     scores = metrics.score_table(pd.concat([counts[short], whole]), by)
-    return scores[[*by, "f1", "always_positive_f1"]].sort_values([*SETTINGS, "train_seconds"])
+    return scores[[*by, "f1", "always_positive_f1"]].sort_values([*CELL, "train_seconds"])
 
 
 @plt.rc_context(STYLE)

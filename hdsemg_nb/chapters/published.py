@@ -14,7 +14,7 @@ BEST_SETTINGS = {"ML-DRSNet": (20, 50), "ML-DCNN": (140, 50), "MT-DCNN": (140, 1
 SHORTEST = (20, 10)  # window and step in samples (paper, Tables 9 and 10)
 NOT_GIVEN = "not in the text"
 SIGNIFICANT = 0.05  # paper, "Statistical analysis"
-SETTINGS = ["network", "window", "step"]
+CELL = ["network", "window", "step"]  # of the tables: what is trained, and at what setting
 PAIR = ["setting", "mvc", "metric", "a", "b"]
 
 
@@ -95,7 +95,7 @@ def beside(ours):
     """
     known = values()
     if "network" in ours:
-        cell = [*SETTINGS, "mvc", "metric"]
+        cell = [*CELL, "mvc", "metric"]
     else:
         cell, known = ["mvc", "metric"], known[known["network"] == ""]
     found = _look_up(known, ours, cell)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from hdsemg_nb.chapters.published import SETTINGS
+from hdsemg_nb.chapters.published import CELL
 from hdsemg_nb.chapters.scores import LABELS, NOT_RUN, span
 from hdsemg_nb.figures import MM, STYLE, TWO_COLUMNS, save
 
@@ -108,7 +108,7 @@ def draw_bars(ax, cells, runs, x, hue, colours):
     for colour, thick in (("w", 1.5), ("k", 0.7)):  # black on white, to be seen on dark bars
         look = dict(ls="", ecolor=colour, elinewidth=thick, capsize=thick + 0.3, capthick=thick)
         ax.errorbar(ran["at"], ran["mean"], ran["sd"], **look)
-    within = [*SETTINGS, *(["mvc"] if "all" not in set(cells["mvc"]) else [])]
+    within = [*CELL, *(["mvc"] if "all" not in set(cells["mvc"]) else [])]
     points = runs.merge(ran[[*within, "at"]])
     ax.plot(points["at"], points[metric], ms=1.7, **POINT)
     beside, spread = cells["at"] + 0.2 * width, cells["published_sd"]

@@ -7,12 +7,12 @@ import pandas as pd
 
 from hdsemg_nb import metrics, results
 from hdsemg_nb.chapters import published
-from hdsemg_nb.chapters.published import NOT_GIVEN, SETTINGS
+from hdsemg_nb.chapters.published import CELL, NOT_GIVEN
 from hdsemg_nb.decoders import PAPER_NETWORKS
 from hdsemg_nb.results import DEFAULTS
 
 RECORDING = ["subject", "mvc"]
-RUN = [*RECORDING, *SETTINGS]
+RUN = [*RECORDING, *CELL]
 GRID = {"window": (20, 60, 100, 140), "step": (10, 20, 30, 40, 50)}  # paper, Table 2, samples
 INTENSITIES = (10, 30, 50)  # paper, % MVC
 NOT_RUN = "not run yet"
@@ -69,7 +69,7 @@ def read(name="protocol"):
         raise ValueError(
             f"results/{name}.csv holds several recordings of {one} % MVC: other cohorts"
         )
-    rows = rows[rows["width"] == rows.groupby(SETTINGS)["width"].transform("max")]
+    rows = rows[rows["width"] == rows.groupby(CELL)["width"].transform("max")]
     rows = rows[rows["tested_folds"] == rows.groupby(RUN)["tested_folds"].transform("max")]
     twice = rows[rows.duplicated([*RUN, "fold", "motor_unit"], keep=False)]
     if len(twice):
@@ -169,7 +169,7 @@ def summary(runs, by_intensity=False):
         mean number of identified motor units of the mean number of motor units, as in the paper,
         and has no sd.
     """
-    cell = [*SETTINGS, "mvc"]
+    cell = [*CELL, "mvc"]
     given, runs = runs, runs if by_intensity else runs.assign(mvc="all")
     long = runs.melt(cell, METRICS, "metric").groupby([*cell, "metric"])["value"]
     table = long.agg(n="count", mean="mean", sd="std")
@@ -181,11 +181,11 @@ def summary(runs, by_intensity=False):
     intensities = _sorted([*INTENSITIES, *runs["mvc"]]) if by_intensity else ["all"]
     every = [PAPER_NETWORKS, *grid, intensities, LABELS]
     every = pd.MultiIndex.from_product(every, names=[*cell, "metric"])
-    groups = given.groupby(SETTINGS)
+    groups = given.groupby(CELL)
     about = groups[["width"]].first()
     all_there = groups["mvc"].agg(lambda mvc: set(mvc) >= set(INTENSITIES)).astype(bool)
     about["like"] = (all_there | by_intensity) & (about["width"] == 1)
-    table = table.reindex(every).reset_index().join(about, on=SETTINGS)
+    table = table.reindex(every).reset_index().join(about, on=CELL)
     return table.fillna({"n": 0, "width": 1, "like": False}).astype({"n": int, "like": bool})
 
 
@@ -209,7 +209,7 @@ def printed(table):
         All text; under a cell that the paper's text gives values for, they and the differences
         stand in rows of their own. A cell without runs says so.
     """
-    keys = [name for name in ("setting", *SETTINGS, "mvc") if name in table]
+    keys = [name for name in ("setting", *CELL, "mvc") if name in table]
     so_far = (table["mvc"] == "all") & ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
     table = table.assign(mvc=table["mvc"].astype(object).mask(so_far, "all so far"))
     table = published.printed(shown(table)).replace({"ours": {"": NOT_RUN}})

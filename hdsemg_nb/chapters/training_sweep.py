@@ -13,7 +13,7 @@ from pandas import MultiIndex
 
 from hdsemg_nb import paths, results, studies, train
 from hdsemg_nb.chapters import scores
-from hdsemg_nb.chapters.published import SETTINGS as CELL
+from hdsemg_nb.chapters.published import CELL
 from hdsemg_nb.datasets.synthetic import simulate
 from hdsemg_nb.decoders import Run
 from hdsemg_nb.figures import MM, NETWORK_COLOURS, STYLE, TWO_COLUMNS, save

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hdsemg_nb.chapters import published
-from hdsemg_nb.chapters.published import SETTINGS, SIGNIFICANT
+from hdsemg_nb.chapters.published import CELL, SIGNIFICANT
 from hdsemg_nb.chapters.scores import GRID, RUN
 from hdsemg_nb.stats import friedman
 
@@ -71,7 +71,7 @@ def _finding(results, sequence):
     """What the results show of a sequence; `holds` is None when they cannot tell it."""
     points = dict(_point(point, sequence.along) for point in sequence.points.split())
     cells = sum(points.values(), [])
-    cell = [*SETTINGS, "mvc"][: len(cells[0])]
+    cell = [*CELL, "mvc"][: len(cells[0])]
     block = [name for name in RUN if name not in cell]
     wide = results.pivot(index=block, columns=cell, values=sequence.metric)
     wide = wide.reindex(columns=pd.MultiIndex.from_tuples(cells, names=cell))
@@ -92,7 +92,7 @@ def _finding(results, sequence):
 def _timed(times, sequence):
     """What times say of a sequence; `holds` is None when no GPU was timed at all of its cells."""
     points = dict(_point(point, sequence.along) for point in sequence.points.split())
-    wide = times.pivot(index=["device", "decoder"], columns=SETTINGS, values="mean")
+    wide = times.pivot(index=["device", "decoder"], columns=CELL, values="mean")
     wide = wide.reindex(columns=sum(points.values(), [])).dropna().set_axis([*points], axis=1)
     gpus = wide[wide.index.get_level_values("device").str.contains("GPU")]
     if gpus.empty:
@@ -105,7 +105,7 @@ def _timed(times, sequence):
 
 def _point(text, along):
     """Name and cells of a point such as ML-DRSNet/*/*/10: network, window, step and any mvc."""
-    given = dict(zip([*SETTINGS, "mvc"], text.split("/"), strict=False))
+    given = dict(zip([*CELL, "mvc"], text.split("/"), strict=False))
     network, *numbers = given.items()
     values = [GRID[name] if value == "*" else [int(value)] for name, value in numbers]
     return "/".join(given[name] for name in along.split("/")), list(product(network[1:], *values))
