@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from hdsemg_nb import cluster, paths, results, studies
 from hdsemg_nb.engine import device
-from hdsemg_nb.works import chosen, plan
 
 ABREAST = 15  # trainings side by side on a GPU
 CURVES = [
@@ -40,7 +39,7 @@ def carry_out(recordings, works, folder, workers=0, scheduler="", known=None, mi
     recordings : sequence of recording.Recording
         For example `datasets.files.Recordings`. Read here, one at a time, and sent to a worker with
         each run: the workers need no access to the files.
-    works : list of works.Work
+    works : list of studies.Work
         Computed in this order.
     folder : pathlib.Path
         Of the results, written here: the workers need no access to it either.
@@ -83,7 +82,7 @@ def gather(works, known=None, table_of=results.counts):
 
     Parameters
     ----------
-    works : list of works.Work
+    works : list of studies.Work
     known : pandas.DataFrame, optional
     table_of : callable
         `results.counts` or `results.histories`.
@@ -235,8 +234,8 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     one = studies.load(path)
     before = {file: committed(file, merged) for file in (one.results, one.curves) if file}
     recordings, numbers = one.load_recordings()
-    wanted = chosen(recordings, only)
-    works = plan(recordings, one.blocks, numbers, one.folder)
+    wanted = _chosen(recordings, only)
+    works = studies.plan(recordings, one.blocks, numbers, one.folder)
     asked = [work for work in works if work.index in wanted]
     carry_out(recordings, asked, one.folder, workers, scheduler, before[one.results], minutes)
     names = _settings(works)
@@ -253,6 +252,14 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
         results.save(table, folder / file.name, one.note)
     written = folder / one.results.name
     return results.read(written) if (paths.PROJECT / written).exists() else pd.DataFrame()
+
+
+def _chosen(recordings, only):
+    """Numbers of the recordings to work on, all for (); ValueError for one that there is not."""
+    absent = sorted(set(only) - set(range(len(recordings))))
+    if absent:
+        raise ValueError(f"recordings={absent}: allowed are 0 to {len(recordings) - 1}")
+    return set(only) or set(range(len(recordings)))
 
 
 def committed(file, merged=()):

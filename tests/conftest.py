@@ -5,9 +5,8 @@ import pytest
 
 from hdsemg_nb import latency, segment, sweep, train, unfinished
 from hdsemg_nb.recording import Recording, rectangular_grid
-from hdsemg_nb.studies import Block
+from hdsemg_nb.studies import Block, plan
 from hdsemg_nb.train import Run
-from hdsemg_nb.works import plan
 
 
 @pytest.fixture(autouse=True)

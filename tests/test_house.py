@@ -20,7 +20,7 @@ FIRST = (
     "metrics discharges stats params paths tables"
 )
 SECOND = (
-    "decoders engine unfinished gpu train latency robustness figures studies sweep works results "
+    "decoders engine unfinished gpu train latency robustness figures studies sweep results "
     "cluster live"
 )
 FLOORS = {

@@ -20,7 +20,7 @@ import torch
 import yaml
 from distributed import LocalCluster
 
-from hdsemg_nb import cluster, metrics, paths, results, segment, studies, sweep, tables, works
+from hdsemg_nb import cluster, metrics, paths, results, segment, studies, sweep, tables
 from hdsemg_nb.datasets import fetch_sample
 from hdsemg_nb.datasets.files import Recordings
 from hdsemg_nb.decoders import FILTER, OURS, Run
@@ -118,9 +118,9 @@ def test_what_is_known_is_not_computed_again(compute, two, tmp_path):
 
 
 def test_only_some_recordings(two):
-    assert works.chosen(two, [1]) == {1} and works.chosen(two, ()) == {0, 1}
+    assert sweep._chosen(two, [1]) == {1} and sweep._chosen(two, ()) == {0, 1}
     with pytest.raises(ValueError, match=r"recordings=\[2\].*0 to 1"):
-        works.chosen(two, [2])
+        sweep._chosen(two, [2])
 
 
 def test_a_failed_run_is_recorded_and_tried_again(compute, two, tmp_path):
@@ -200,7 +200,7 @@ def test_a_damaged_result_is_named_set_aside_and_computed_again(compute, two, tm
 
 def plan(recordings, folder, *blocks):
     blocks = [studies.Block("", {}, runs) for runs in blocks]
-    return works.plan(recordings, blocks, [range(len(recordings))] * len(blocks), folder)
+    return studies.plan(recordings, blocks, [range(len(recordings))] * len(blocks), folder)
 
 
 def test_the_order_of_a_sweep(two, tmp_path):
@@ -316,7 +316,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from hdsemg_nb import studies, sweep, works
+from hdsemg_nb import studies, sweep
 from hdsemg_nb.recording import Recording
 from hdsemg_nb.decoders import Run
 
@@ -329,7 +329,7 @@ def runs():
 
 if __name__ == "__main__":
     folder, recordings = Path(sys.argv[1]), [recording()]
-    pieces = works.plan(recordings, [studies.Block("", {}, runs())], [[0]], folder)
+    pieces = studies.plan(recordings, [studies.Block("", {}, runs())], [[0]], folder)
     sweep.carry_out(recordings, pieces, folder, workers=2)
 """
 
@@ -398,7 +398,7 @@ def test_training_windows_are_those_that_are_trained_on(seconds, two):
     if seconds:
         folds = [segment.shorten(fold, starts, two[0], run.step, seconds) for fold in folds]
     expected = 3 * sum(len(fold.train) for fold in folds[: run.tested_folds])
-    assert works.training_windows(two[0].n_samples, two[0].fs, run) == expected
+    assert studies.training_windows(two[0].n_samples, two[0].fs, run) == expected
 
 
 STUDY = """
