@@ -80,6 +80,13 @@ def test_incomplete_blocks_are_left_out_by_name(runs):
     pairs = comparison.compare_pairs(runs.drop(index=gap.index), comparison.shortest_settings())
     assert set(pairs["left_out"]) == {"S02 30 %"}
     assert set(pairs.query("blocks == 'recordings'")["n_blocks"]) == {8}
+    assert set(pairs["agrees"]) == {scores.NOT_RUN, "not in the text"}
+    few = comparison.compare_pairs(runs.query("subject < 'S03'"), comparison.shortest_settings())
+    verdicts = few.groupby("blocks")["agrees"].agg(set)
+    assert verdicts["participants"] == {
+        scores.NOT_RUN,
+        "not in the text",
+    }  # two blocks: p is 0.17 at best
 
 
 def test_pairs_are_judged_when_all_networks_and_intensities_are_there(runs):

@@ -80,6 +80,10 @@ def test_all_intensities_are_compared_with_the_published_when_all_are_there(monk
     more = read(monkeypatch, by_hand, *(run("A", [GOOD], mvc=m) for m in (30.0, 50.0)))
     f1 = cell(window_and_step.window_and_step(scores.scores(more), "ML-DRSNet"), 20, 50, "f1")
     assert f1["difference"] == pytest.approx(f1["mean"] - 0.85)
+    other = (run("A", [GOOD], mvc=m) for m in (30.0, 50.0))
+    more = read(monkeypatch, by_hand, *other, run("Z", [GOOD], network="ML-DCNN"))
+    table = window_and_step.window_and_step(scores.scores(more), "ML-DRSNet")
+    assert np.isnan(cell(table, 20, 50, "f1")["difference"])  # one participant lacks it
 
 
 def test_a_narrow_stand_in_is_named_not_compared_and_replaced(monkeypatch):

@@ -30,6 +30,7 @@ PAIR_COLUMNS = [
     *("setting", "mvc", "metric", "blocks", "a", "b", "higher", "p", "p_exact", "stars"),
     *("chi_square", "df", "friedman_p", "kendall_w", "n_blocks", "left_out"),
 ]
+FEWEST = 3  # blocks: of fewer no p is below 0.05
 N_CELLS = len(GRID["window"]) * len(GRID["step"])
 STARS = "exact p: *** < 0.001, ** < 0.01, * < 0.05"  # as `stats.stars`
 
@@ -144,8 +145,9 @@ def compare_pairs(runs, settings, by_intensity=False):
     pandas.DataFrame
         setting, mvc, metric, blocks, then `stats.pairs`, left_out (blocks), and the published p as
         in `published.beside_p_values`; agrees is "not run yet" where not all three networks are
-        compared, a best one was chosen among fewer cells than the paper had, or not all the paper's
-        intensities are there. No row without two networks.
+        compared, a best one was chosen among fewer cells than the paper had, not all the paper's
+        intensities are there, a block is left out, or there are too few blocks. No row without two
+        networks.
     """
     chosen = _chosen_alike(settings)[["setting", *CELL]].merge(runs[runs["width"] == 1])
     kinds = ["participants"] if by_intensity else ["recordings", "participants"]
@@ -159,6 +161,7 @@ def compare_pairs(runs, settings, by_intensity=False):
     table = published.beside_p_values(found)
     like = (table["df"] == 2) & (by_intensity or set(chosen["mvc"]) >= set(INTENSITIES))
     like &= table["setting"].isin(_chosen_among_all(settings))
+    like &= (table["left_out"] == "") & (table["n_blocks"] >= FEWEST)
     judged = table["agrees"] != NOT_GIVEN
     return table.assign(agrees=table["agrees"].mask(judged & ~like, NOT_RUN))
 

@@ -164,7 +164,8 @@ def summary(runs, by_intensity=False):
     -------
     pandas.DataFrame
         One row per network, window, step, mvc and metric: n (recordings), mean and sd over them
-        (of the sample), width, like (full width, and for "all" at all the paper's intensities).
+        (of the sample), width, like (full width, all recordings that any run is of and, for "all",
+        all the paper's intensities).
         All of the paper's cells are there; one without runs has n 0. identified_percent is the
         mean number of identified motor units of the mean number of motor units, as in the paper,
         and has no sd.
@@ -186,7 +187,10 @@ def summary(runs, by_intensity=False):
     all_there = groups["mvc"].agg(lambda mvc: set(mvc) >= set(INTENSITIES)).astype(bool)
     about["like"] = (all_there | by_intensity) & (about["width"] == 1)
     table = table.reindex(every).reset_index().join(about, on=CELL)
-    return table.fillna({"n": 0, "width": 1, "like": False}).astype({"n": int, "like": bool})
+    table = table.fillna({"n": 0, "width": 1, "like": False}).astype({"n": int, "like": bool})
+    recordings = given.drop_duplicates(RECORDING)
+    n = recordings["mvc"].value_counts() if by_intensity else {"all": len(recordings)}
+    return table.assign(like=table["like"] & (table["n"] == table["mvc"].map(n)))
 
 
 def beside(table):
@@ -210,8 +214,8 @@ def printed(table):
         stand in rows of their own. A cell without runs says so.
     """
     keys = [name for name in ("setting", *CELL, "mvc") if name in table]
-    so_far = (table["mvc"] == "all") & ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
-    table = table.assign(mvc=table["mvc"].astype(object).mask(so_far, "all so far"))
+    so_far = ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
+    table = table.assign(mvc=table["mvc"].mask(so_far, table["mvc"].astype(str) + " so far"))
     table = published.printed(shown(table)).replace({"ours": {"": NOT_RUN}})
     rows = []
     for key, cell in table.set_index("metric").rename(LABELS).groupby(keys, sort=False):

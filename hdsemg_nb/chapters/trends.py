@@ -49,7 +49,8 @@ def trends(results, times):
         trend (T1 to T8), published, ours (each sequence of means over the recordings
         that have all of its cells, the Friedman test over participants), significant (of how many
         sequences Friedman's p is below 0.05; "" for times), agrees ("agrees", "does not" when one
-        sequence contradicts, "cannot be told" when one lacks a cell) and missing (what it lacks).
+        sequence contradicts, "cannot be told" when one lacks a cell or a participant) and missing
+        (what it lacks).
         Agreement without significance may be chance.
     """
     full, rows = results[results["width"] == 1], []
@@ -76,8 +77,10 @@ def _finding(results, sequence):
     wide = results.pivot(index=block, columns=cell, values=sequence.metric)
     wide = wide.reindex(columns=pd.MultiIndex.from_tuples(cells, names=cell))
     complete = wide.dropna()
-    if complete.empty:
-        return {"text": f"{sequence.of}: {_lacking(wide)}", "holds": None}
+    n, every = (table.reset_index()["subject"].nunique() for table in (complete, results))
+    if n < every:
+        lacking = f"{n} of {every} participants have all cells" if n else _lacking(wide)
+        return {"text": f"{sequence.of}: {lacking}", "holds": None}
     scores = pd.DataFrame({at: complete[cells].mean(axis=1) for at, cells in points.items()})
     test, means = friedman(scores.groupby("subject").mean()), scores.mean()
     blocks = "participants" if sequence.along == "mvc" else "recordings"
