@@ -327,10 +327,9 @@ def draw_features(table, output, note):
     """
     table = table.rename(columns=FEATURES).replace({"data": {"sample": "real"}})
     long = table.melt(["data", "mvc"], FEATURES.values(), "feature")
-    colours = dict(zip(table["data"].unique(), ["#3E8FC4", DISCHARGE], strict=False)) | {
-        "real": "k"
-    }
-    look = {"hue": "data", "palette": [colours[name] for name in table["data"].unique()]}
+    colours = iter(["#3E8FC4", DISCHARGE])
+    look = {"hue": "data"}
+    look["palette"] = ["k" if kind == "real" else next(colours) for kind in table["data"].unique()]
     grid = {"col": "feature", "col_wrap": 4, "sharey": False, "native_scale": True}
     drawn = seaborn.catplot(
         long, x="mvc", y="value", kind="strip", size=3, jitter=False, alpha=0.5, **grid, **look
