@@ -231,7 +231,7 @@ def _draw(table, pairs, runs, about, key, metrics, **options):
         ax.set_xticks(range(len(networks)), names + "\n" + at, fontsize=4.8)
         _draw_brackets(ax, pairs.merge(cells[["metric", "mvc"]].iloc[:1]), networks.index, top)
 
-    if pairs.empty:
+    if pairs.empty or pairs["n_blocks"].max() < FEWEST:
         key = "no test: the networks lack cells"
     elif not pairs["stars"].any():
         key = "no pair differs significantly (exact p)"
