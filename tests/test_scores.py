@@ -61,6 +61,7 @@ def test_cells_without_runs_are_said_not_to_be_run_yet(by_hand):
     assert cell(table, 60, 10, "f1")["n"] == 1
     shown = scores.printed(table).set_index(["W (samples)", "S (samples)"])
     assert shown.loc[(20, 10), "F1-score"].iloc[0] == "not run yet"
+    assert list(shown.loc[(20, 10), "Values"]) == ["ours", "published"]  # no difference
     nothing = scores.printed(window_and_step.window_and_step(runs, "MT-DCNN", True))
     assert set(nothing["Recordings"]) == {0} and set(nothing["MVC (%)"]) == {10, 30, 50}
 

@@ -210,8 +210,8 @@ def printed(table):
     Returns
     -------
     pandas.DataFrame
-        All text; under a cell that the paper's text gives values for, they and the differences
-        stand in rows of their own. A cell without runs says so.
+        All text; under a cell that the paper's text gives values for, they and the differences,
+        where any can be told, stand in rows of their own. A cell without runs says so.
     """
     keys = [name for name in ("setting", *CELL, "mvc") if name in table]
     so_far = ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
@@ -223,7 +223,8 @@ def printed(table):
         if (cell["published"] == NOT_GIVEN).all():
             values = {"ours": f"ours; published: {NOT_GIVEN}"}
         names = {**dict(zip(keys, key, strict=True)), "n": cell["n"].iloc[0]}
-        rows += [{**names, "values": label, **cell[name]} for name, label in values.items()]
+        told = {name: label for name, label in values.items() if cell[name].any()}
+        rows += [{**names, "values": label, **cell[name]} for name, label in told.items()]
     return pd.DataFrame(rows).rename(columns=lambda name: HEADS.get(name, name.capitalize()))
 
 
