@@ -51,7 +51,7 @@ def counts(subject, split, tp, **settings):
 def test_leakage_pairs_both_splits_of_the_same_run():
     rows = counts("S01", "shuffled", 4) + counts("S01", "blocked", 2)
     rows += counts("S01", "shuffled", 4, epochs=7)  # not computed on blocked folds
-    rows += counts("S02", "shuffled", 3) + counts("S02", "blocked", 0)
+    rows += counts("S02", "shuffled", 3, bf16=True) + counts("S02", "blocked", 0, bf16=False)
     table = honest.leakage(pd.DataFrame(rows))
     assert table["subject"].tolist() == ["S01", "S02"]
     np.testing.assert_allclose(table["f1_shuffled"], [1, 6 / 7])

@@ -48,11 +48,12 @@ def leakage(counts):
     Returns
     -------
     pandas.DataFrame
-        One row per recording and run: subject, mvc, its settings except split, f1_shuffled,
-        f1_blocked, difference (shuffled - blocked), always_positive_f1 (of the blocked windows),
-        shared_percent (`shared_windows` of the shuffled folds, in %).
+        One row per recording and run: subject, mvc, its settings except split and bf16 (a
+        matter of the processor), f1_shuffled, f1_blocked, difference (shuffled - blocked),
+        always_positive_f1 (of the blocked windows), shared_percent (`shared_windows` of the
+        shuffled folds, in %).
     """
-    settings = [name for name in results.DEFAULTS if name != "split"]
+    settings = [name for name in results.DEFAULTS if name not in ("split", "bf16")]
     by = ["subject", "mvc", "network", "window", "step", *settings]
     scores = metrics.score_table(counts, [*by, "split"])
     scores = scores[[*by, "split", "f1", "always_positive_f1"]].dropna(subset="f1")
