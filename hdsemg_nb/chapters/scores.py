@@ -214,7 +214,7 @@ def printed(table):
         where any can be told, stand in rows of their own. A cell without runs says so.
     """
     keys = [name for name in ("setting", *CELL, "mvc") if name in table]
-    so_far = ~table["like"] & (table["width"] == 1) & (table["n"] > 0)
+    so_far = ~table["like"] & (table["n"] > 0)
     table = table.assign(mvc=table["mvc"].mask(so_far, table["mvc"].astype(str) + " so far"))
     table = published.printed(shown(table)).replace({"ours": {"": NOT_RUN}})
     rows = []
