@@ -95,9 +95,8 @@ def test_a_narrow_stand_in_is_named_not_compared_and_replaced(monkeypatch):
     assert cell(table, 20, 50, "f1")["mean"] == 0.5
     assert np.isnan(cell(table, 20, 50, "f1")["difference"])
     shown = scores.printed(table).set_index(["W (samples)", "S (samples)"]).loc[(20, 50)]
-    assert set(shown["Network"]) == {"ML-DRSNet (narrow)"} and set(shown["MVC (%)"]) == {
-        "all so far"
-    }
+    assert set(shown["Network"]) == {"ML-DRSNet (narrow)"}
+    assert set(shown["MVC (%)"]) == {"all so far"}
     assert scores.stamp(rows).endswith("first fold; narrow: width 0.125")
     runs = scores.scores(read(monkeypatch, *narrow, run("B", [GOOD])))
     assert runs.set_index(["step", "subject"])["width"].to_dict() == {
