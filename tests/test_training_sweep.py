@@ -138,16 +138,18 @@ class Pool:
 
 def test_the_spot_check_is_loud_when_a_score_is_off(monkeypatch):
     table = random_results(2).assign(epochs=1)
-    table.loc[table["network"] != "ML-DCNN", "epoch_seconds"] = 41.0
+    table.loc[table["network"] != "ML-DCNN", "epoch_seconds"] = 61.0
+    table.loc[table["step"] == 50, "tp"] = 0  # would be within the tolerance whatever is found
     table.loc[table["window"] == 140, "device"] = "NVIDIA H100"
     monkeypatch.setattr(results, "read", lambda name: table)
     monkeypatch.setattr(training_sweep, "ProcessPoolExecutor", Pool)
     found = training_sweep.spot_check("protocol", 3, 0)
     assert set(found["network"]) == {"ML-DCNN"} and set(found["window"]) == {20}
+    assert set(found["step"]) == {10}
     assert (found["difference"] == 0).all() and len(found) == 3
     assert found.equals(training_sweep.spot_check("protocol", 3, 0))
     for n in (0, 19):
-        with pytest.raises(ValueError, match=f"n={n}: from 1 to the 12 quick runs of"):
+        with pytest.raises(ValueError, match=f"n={n}: from 1 to the 6 quick runs of"):
             training_sweep.spot_check("protocol", n, 0)
     monkeypatch.setattr(Pool, "lost", 30)
     with pytest.raises(RuntimeError, match="results/protocol.csv is not found again"):
