@@ -301,7 +301,7 @@ def recording():
         fs=2048,
         discharges=[[5, 900, 2099], [17], []],
         grid=rectangular_grid(),
-        subject="S 1",
+        subject="S1",
         muscle="tibialis anterior",
         mvc=30,
         force=np.linspace(0, 30.25, 2100),
@@ -329,7 +329,7 @@ def test_round_trip(recording, tmp_path):
     assert (np.abs(back.emg - recording.emg).max(axis=1) <= precision).all()
     np.testing.assert_allclose(back.force, recording.force, atol=62 / 2**24)
     np.testing.assert_array_equal(back.grid.electrodes, recording.grid.electrodes)
-    told = ("fs", "n_samples", "muscle", "mvc", "force_name")
+    told = ("fs", "n_samples", "subject", "muscle", "mvc", "force_name")
     assert [getattr(back, x) for x in told] == [getattr(recording, x) for x in told]
     found = [times.tolist() for times in back.discharges]
     assert found == [[5, 900, 2099], [17]]  # a unit without discharges leaves no event
@@ -414,6 +414,7 @@ def test_edf_without_emg_or_at_several_rates_is_refused(tmp_path):
         load_edf(edf(tmp_path / "a.edf", signals))
 
 
-def test_a_subject_that_is_no_label_is_refused(planted, tmp_path):
-    with pytest.raises(ValueError, match="subject='Å' must be letters and digits"):
-        save_bids(replace(planted, subject="Å"), tmp_path)
+@pytest.mark.parametrize("subject", ["Å", "S1_2", ""])  # S1_2 is not to become one with S12
+def test_a_subject_that_is_no_label_is_refused(planted, tmp_path, subject):
+    with pytest.raises(ValueError, match=f"subject='{subject}' must be letters and digits"):
+        save_bids(replace(planted, subject=subject), tmp_path)

@@ -34,7 +34,8 @@ def make(kind, path, recording):
     elif kind == "mat of DEMUSE":
         save_v5(path, demuse())
     elif kind == "BIDS":
-        shutil.move(save_bids(recording, path.parent / "set").parents[2], path)
+        named = replace(recording, subject="S01")
+        shutil.move(save_bids(named, path.parent / "set").parents[2], path)
     elif kind == "array":
         np.save(path.with_suffix(".npy"), recording.emg)
         path.with_suffix(".npy").rename(path)

@@ -174,9 +174,12 @@ def save_bids(recording, folder, task="isometric"):
     """
     if not re.fullmatch("[0-9a-zA-Z]+", task):
         raise ValueError(f"task={task!r} must be letters and digits, as BIDS asks of a label")
-    subject = re.sub("[ _-]", "", recording.subject.removeprefix("sub-")) or "01"
+    subject = recording.subject.removeprefix("sub-")
     if not re.fullmatch("[0-9a-zA-Z]+", subject):
-        raise ValueError(f"subject={subject!r} must be letters and digits, as BIDS asks of a label")
+        raise ValueError(
+            f"subject={subject!r} must be letters and digits, as BIDS asks of a label: save "
+            "dataclasses.replace(recording, subject=...) with one"
+        )
     intensity = f"{recording.mvc:.0f}percentMVC" if recording.mvc % 1 == 0 else ""
     if intensity and task[-1].isdigit():
         raise ValueError(f"task={task!r} must end in a letter: {intensity} follows it in the name")
