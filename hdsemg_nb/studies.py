@@ -19,6 +19,8 @@ KINDS = {  # of what stands in a study and in its settings
     "runs": list, "settings": dict, "change": dict,
 }  # fmt: skip
 
+UNREADABLE = "recording_"  # with its number, names the record of one that cannot be read
+
 
 class Block(NamedTuple):
     """Runs that are computed together."""
@@ -253,7 +255,7 @@ def plan(recordings, blocks, numbers, folder):
 
 def _look_at(recordings, index, folder):
     """Labels, samples and sampling frequency of a recording; None when it cannot be read."""
-    path = folder / f"recording_{index}.json"
+    path = folder / f"{UNREADABLE}{index}.json"
     try:
         recording = recordings[index]
     except Exception as error:  # whatever is wrong with one file, the others go on

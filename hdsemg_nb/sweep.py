@@ -198,6 +198,14 @@ def _keep(group, future):
             results.write_failure(work.path, error, work.about, work.run)
 
 
+def _forget(folder, works):
+    """Delete the records of failed runs that a study no longer has: nothing tries them again."""
+    tried = {work.path.stem for work in works}
+    for path in folder.glob(f"*{results.FAILED}"):
+        if path.stem not in tried and not path.stem.startswith(studies.UNREADABLE):
+            path.unlink()
+
+
 def _warn_of_failures(folder):
     failed = results.failures(folder)
     if len(failed):
@@ -236,6 +244,7 @@ def study(path, only=(), workers=0, scheduler="", minutes=None, merged=(), to=No
     recordings, numbers = one.load_recordings()
     wanted = _chosen(recordings, only)
     works = studies.plan(recordings, one.blocks, numbers, one.folder)
+    _forget(one.folder, works)
     asked = [work for work in works if work.index in wanted]
     carry_out(recordings, asked, one.folder, workers, scheduler, before[one.results], minutes)
     names = _settings(works)

@@ -196,7 +196,7 @@ def test_channels_in_another_order_with_another_name_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["beside", "derivatives"])
-@pytest.mark.parametrize("column", ["event_type", "description"])
+@pytest.mark.parametrize("column", ["event_type", "trial_type", "description"])
 def test_discharges(root, where, column):
     head = ["onset", "duration", "sample", "unit_id", column]
     folder = root / "sub-01" / "emg"
@@ -319,8 +319,8 @@ def test_interpolated_channels_come_back_interpolated(recording, tmp_path):
 
 
 def test_round_trip(recording, tmp_path):
-    path = save_bids(recording, tmp_path / "set", "hold")
-    assert path.name == "sub-S1_task-hold30percentMVC_emg.bdf"
+    path = save_bids(recording, tmp_path / "set", "from10percentMVC")  # what comes last counts
+    assert path.name == "sub-S1_task-from10percentMVC30percentMVC_emg.bdf"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         back = load_bids(tmp_path / "set")

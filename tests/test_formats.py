@@ -1,6 +1,8 @@
 """`load` on every format under a name that says nothing, and what it says of all others."""
 
+import re
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -244,6 +246,26 @@ def test_what_is_not_called_emg_is_left_out_and_said(tmp_path):
     with pytest.warns(UserWarning, match="columns .'Trigger'. are not called EMG: left out"):
         read = load(tmp_path / "a.csv", fs=FS, unit="uV")
     np.testing.assert_allclose(read.emg, EMG, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        (["CH1", "CH2", "CH4", "CH3"], "numbered out of order.*: CH1, CH2, CH4, CH3"),
+        (["CH1", "CH2", "CH3", "AUX 1"], "columns .'AUX 1'. are named unlike the others"),
+        (["R1C1", "R1C2", "R2C1", "R2C2"], ""),
+        (["CH9", "CH10", "CH11", "CH12"], ""),
+        (["A1", "A2", "B1", "B2"], ""),
+    ],
+)
+def test_names_that_may_mislead_are_said(tmp_path, names, said):
+    emg = np.vstack([EMG, EMG])
+    np.savetxt(tmp_path / "a.csv", emg.T, delimiter=",", header=",".join(names), comments="")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read = load(tmp_path / "a.csv", fs=FS, unit="uV")
+    assert re.search(said, str([one.message for one in caught])) and bool(caught) == bool(said)
+    np.testing.assert_allclose(read.emg, emg, rtol=1e-6)
 
 
 def test_times_may_be_rounded(tmp_path):

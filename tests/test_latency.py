@@ -175,7 +175,9 @@ def test_a_recording_is_decoded_to_the_sample(network, two_units, trained):
     fewer = dataclasses.replace(two_units, emg=two_units.emg[1:], grid=None)
     with pytest.raises(ValueError, match="has 15 channels, the decoder 16"):
         fitted.decode_recording(fewer)
-    fitted.decode_recording(dataclasses.replace(two_units, grid=None))  # cannot be told
+    with pytest.warns(UserWarning, match="the recording has no grid: that its channels"):
+        fitted.decode_recording(dataclasses.replace(two_units, grid=None))
+    fitted.decode_recording(dataclasses.replace(two_units, fs=two_units.fs * (1 + 1e-7)))
     emg = two_units.emg.copy()
     emg[3, 4000] = np.nan
     with pytest.raises(ValueError, match="not finite|every sample finite"):

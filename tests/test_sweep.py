@@ -429,6 +429,11 @@ def test_a_study_is_a_committed_table(workers, tmp_path, monkeypatch):
     assert set(first["recording_digest"]) == {fetch_sample().digest}
     assert (tmp_path / "results/study.csv").read_text().startswith("# what it is\nfold,")
     assert len(tables.load(tmp_path / "results/curves.csv")[0]) == 1
+    stale, unread = (tmp_path / f"runs/study/{name}.failed" for name in ("0" * 16, "recording_9"))
+    stale.write_text("of a run that the study no longer has")
+    unread.write_text("of a recording")
+    sweep.study(file, scheduler=workers.scheduler_address)
+    assert not stale.exists() and unread.exists()
     shutil.rmtree(tmp_path / "runs")  # the table alone is kept
     other = first[first["setting"] == "trained"].assign(run="of another machine", setting="")
     outdated = first[first["setting"] == "linear"].assign(tp=0)

@@ -113,7 +113,23 @@ def _table(path, fs):
         if several and (_TIME.fullmatch(str(name).strip()) or _rises(column)):
             _check_time(column, name, fs)
             table = table.drop(columns=name)
+    _warn_of_names([str(name) for name in table])
     return table.to_numpy().T, forces
+
+
+def _warn_of_names(names):
+    """Warn of columns that are named unlike nearly all, and of columns numbered out of order."""
+    words = [re.sub(r"[\W\d_]+", "", name).lower() for name in names]
+    usual = max(words, key=words.count)
+    others = [name for name, word in zip(names, words, strict=True) if word != usual]
+    if 0 < len(others) <= len(names) / 4:
+        said = f"columns {others} are named unlike the others; take them out if they are no EMG"
+        warnings.warn(said, stacklevel=5)
+    numbers = [[int(x) for x in re.findall(r"\d+", name)] for name in names]
+    numbers = [one for one, word in zip(numbers, words, strict=True) if word == usual]
+    if numbers != sorted(numbers):
+        said = "columns are numbered out of order, and are taken in the order in which they stand"
+        warnings.warn(f"{said}: {', '.join(names[:4])} ...", stacklevel=5)
 
 
 def _emg_alone(table):

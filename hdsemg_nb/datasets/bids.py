@@ -13,6 +13,7 @@ from hdsemg_nb.datasets.files import chosen, force_fields, microvolts, naming
 from hdsemg_nb.recording import Grid, Recording, discharge_times
 from hdsemg_nb.signal_check import repair
 
+KINDS_OF_EVENT = ["event_type", "trial_type", "description"]  # columns that may say what it is
 SPIKE = "motor-unit-spike"  # what events.tsv calls a discharge, as the MUnitQuest competition does
 _TO_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 
@@ -84,7 +85,8 @@ def load_bids(path, grid=None, unit=None):
             values = at_rate(edf.signals[row.Index], signals.shape[1], fs)[:length]
             beside.append((f"{row.description} {row.name}", row.units or row.header, values))
         order, layout = _layout(emg, about, file)
-        task = re.search(r"(?<!\d)(?<!\d[p.])(\d+)percentMVC", _entities(file).get("task", ""))
+        task = _entities(file).get("task", "")
+        intensities = re.findall(r"(?<!\d)(?<!\d[p.])(\d+)percentMVC", task)
         recording = Recording(
             signals[order, :length],
             fs,
@@ -92,7 +94,7 @@ def load_bids(path, grid=None, unit=None):
             grid=layout,
             subject=_entities(file).get("sub", ""),
             muscle=", ".join(dict.fromkeys(x for x in emg.target_muscle if x)),
-            mvc=float(task[1]) if task else np.nan,
+            mvc=float(intensities[-1]) if intensities else np.nan,
             source=f"BIDS file {file.name}" + (f", {name}" if name else ""),
             **force_fields(beside, length),
         )
@@ -302,8 +304,8 @@ def read_spikes(path, fs):
     UserWarning
         When samples and onsets disagree: samples counted from 1, or at another rate.
     """
-    table = _with(_table(path), ["onset", "sample", "unit_id", "event_type", "description"])
-    table = table[(table.event_type == SPIKE) | (table.description == SPIKE)]
+    table = _with(_table(path), ["onset", "sample", "unit_id", *KINDS_OF_EVENT])
+    table = table[(table[KINDS_OF_EVENT] == SPIKE).any(axis=1)]
     if not len(table):
         return None
     if (table.unit_id == "").any():

@@ -1,5 +1,6 @@
 """What every fitted decoder does, whatever it is made of."""
 
+import math
 import warnings
 from dataclasses import replace
 
@@ -48,7 +49,8 @@ class FittedDecoder:
         -----
         UserWarning
             When filters that follow the signal do not find a motor unit in it, and for others when
-            a channel never changes, or has another mean than in training.
+            a channel never changes, or has another mean than in training; when only one of
+            recording and training has a grid: the order of the channels cannot be checked.
         """
         check_kind(recording, self.fs, self.channels)
         emg = interpolate(recording.emg, self.interpolated)
@@ -91,10 +93,15 @@ def check_kind(recording, fs, channels):
     ValueError
         When the recording has another sampling frequency or number of channels, or channels that
         sit elsewhere on the grid.
+
+    Warns
+    -----
+    UserWarning
+        When only one of both has a grid, so that the order of the channels cannot be checked.
     """
-    if recording.fs != fs:
+    if not math.isclose(recording.fs, fs, rel_tol=1e-6):
         raise ValueError(
-            f"fs={recording.fs:g} Hz, but the decoder was trained at {fs:g} Hz: resample "
+            f"fs={recording.fs:.9g} Hz, but the decoder was trained at {fs:.9g} Hz: resample "
             "the recording, or train on one of its kind"
         )
     names = channel_names(recording)
@@ -106,6 +113,10 @@ def check_kind(recording, fs, channels):
             f"they differ in {', '.join(sorted(other)[:5]) or 'their order'}: it needs the "
             "electrodes of its training, in their order (`signal_check.repair` bad ones)"
         )
+    if names != [*channels]:
+        which = "recording" if recording.grid is None else "decoder's training"
+        said = f"the {which} has no grid: that its channels stand in the same order is not checked"
+        warnings.warn(said, stacklevel=3)
 
 
 def channel_names(recording):
