@@ -115,7 +115,8 @@ def suspicious_discharges(recording):
     Parameters
     ----------
     recording : recording.Recording
-        Motor units that are not `fittable` are passed over.
+        Motor units that are not `fittable` have no source to judge by: of those the discharges that
+        are too close are listed and kept.
 
     Returns
     -------

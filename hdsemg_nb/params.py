@@ -9,7 +9,6 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 import yaml
-from papermill import inspect_notebook
 
 from hdsemg_nb import paths
 
@@ -88,6 +87,8 @@ def check(namespace, notebook):
     ValueError
         For a name that its cell does not declare, or a value of another type than the one there.
     """
+    from papermill import inspect_notebook  # slow to import, and notebooks alone need it
+
     declared = inspect_notebook(str(paths.NOTEBOOKS / f"{notebook}.ipynb"))
     given = namespace.setdefault("_parameters", _user_names(namespace))  # a later call: the same
     refuse_unknown(given, declared, f"the parameters of {notebook}")

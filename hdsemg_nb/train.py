@@ -34,8 +34,6 @@ class Result:
     predictions : numpy.ndarray, shape (windows, motor units)
         Predicted probabilities (filter: 0 or 1) of each window by the fold that tests it; NaN
         where no fold does.
-    decoded : numpy.ndarray of bool, shape (windows, motor units)
-        Predictions of at least the run's threshold.
     labels : numpy.ndarray of uint8, shape (windows, motor units)
         What the predictions are scored against; 0 where no fold tests the window.
     starts : numpy.ndarray of int64, shape (windows,)
@@ -44,7 +42,6 @@ class Result:
     counts: pd.DataFrame
     history: pd.DataFrame
     predictions: np.ndarray
-    decoded: np.ndarray
     labels: np.ndarray
     starts: np.ndarray
 
@@ -172,7 +169,7 @@ def _test(recording, truth, run, starts, folds, fitted):
         history.append(one.history.assign(fold=k))
     counts = pd.concat(counts, keys=range(len(folds)), names=["fold"]).reset_index("fold")
     history = pd.concat(history, ignore_index=True)
-    return Result(counts, history, predictions, predictions >= run.threshold, labels, starts)
+    return Result(counts, history, predictions, labels, starts)
 
 
 def _count(recording, run, starts, fold, fitted, targets):

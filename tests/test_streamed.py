@@ -128,7 +128,11 @@ def test_channels_that_were_dead_in_the_training_are_not_checked(two_units):
     with pytest.warns(UserWarning, match="left out of the filters"):
         one = train.fit(dataclasses.replace(two_units, emg=emg), Run(ADAPTIVE, 40, 20))
     stream = latency.StreamedDecoder(one).stream(2048)
-    assert not any(d.problem for d in pushed(stream, two_units.emg))
+    clean = pushed(stream, two_units.emg)
+    assert not any(d.problem for d in clean)
+    emg = two_units.emg.copy()
+    emg[3, 1000:1200] = np.nan
+    assert of_units(pushed(latency.StreamedDecoder(one).stream(2048), emg)) == of_units(clean)
     with pytest.raises(ValueError, match="8192 samples have come: restore a new stream"):
         stream.restore(stream.state)
 

@@ -131,7 +131,8 @@ def draw_decoded(trained, fs, output, note):
     for ax, (run, result) in zip(axes[:, 0], trained.values(), strict=True):
         tested = np.isfinite(result.predictions[:, 0])
         time = (result.starts[tested] + run.window / 2) / fs
-        decoded, label = result.decoded[tested], result.labels[tested].astype(bool)
+        decoded = result.predictions[tested] >= run.threshold
+        label = result.labels[tested].astype(bool)
         hits = dict(zip(KINDS, [label, decoded & label, decoded & ~label], strict=True))
         for name, (shift, marker, colour) in KINDS.items():
             n, unit = np.nonzero(hits[name])

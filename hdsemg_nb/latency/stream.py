@@ -199,8 +199,9 @@ class CheckedStream:
             problem += f"; withheld: {n_bad} of {n_used} channels are bad, at most {most} may be"
         if self._off_rate or n_bad > most:
             return None, problem
-        if bad.any():
-            window = np.where(bad[:, None], self.decoder.mean_uv, window)
+        filled = bad | ~np.isfinite(window).all(axis=1)  # of channels that are not used, too
+        if filled.any():
+            window = np.where(filled[:, None], self.decoder.mean_uv, window)
         return window, problem
 
     def _problem(self, window, flat):
