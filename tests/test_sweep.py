@@ -431,7 +431,8 @@ def test_a_study_is_a_committed_table(workers, tmp_path, monkeypatch):
     stale, unread = (tmp_path / f"runs/study/{name}.failed" for name in ("0" * 16, "recording_9"))
     stale.write_text("of a run that the study no longer has")
     unread.write_text("of a recording")
-    sweep.study(file, scheduler=workers.scheduler_address)
+    with pytest.warns(UserWarning, match="1 failed"):
+        sweep.study(file, scheduler=workers.scheduler_address)
     assert not stale.exists() and unread.exists()
     shutil.rmtree(tmp_path / "runs")  # the table alone is kept
     other = first[first["setting"] == "trained"].assign(run="of another machine", setting="")
